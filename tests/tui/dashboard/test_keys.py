@@ -5,6 +5,7 @@ import re
 import shutil
 
 import pytest
+from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from cnn_engine.runlog import events
@@ -597,6 +598,25 @@ async def test_learning_rate_that_only_a_series_has_is_in_the_dialog(tmp_path):
     async with app.run_test(size=(80, 24)) as pilot:
         await press(pilot, "r")
         assert app.screen.query_one(Input).value == "0.025"
+
+
+@pytest.mark.parametrize("key", ["s", "r", "e", "q"])
+async def test_dialog_about_a_running_run_closes_when_the_run_ends(tmp_path, key):
+    run = running_run(tmp_path, 60)
+    app = Dashboard(RunScreen(run, trains_here=True))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await press(pilot, key)
+        assert isinstance(app.screen, ModalScreen)
+        add_events(run, events.RunFinished(status="done", exit_code=0, seconds=60.0))
+        app.screen_stack[1].poll()
+        await settle(pilot)
+        assert isinstance(app.screen, RunScreen)
+        assert "This run has ended" in screen_text(app)
+        await press(pilot, "y")  # another question, which needs no running run, stays
+        app.screen_stack[1].poll()
+        await settle(pilot)
+        assert isinstance(app.screen, ModalScreen)
+    assert not run.commands.exists()
 
 
 async def test_too_few_epochs_are_refused_with_the_epoch_that_is_running_now(tmp_path):

@@ -11,6 +11,9 @@ from cnn_tui.live.follower import Follower
 from cnn_tui.live.threads import in_thread
 from cnn_tui.text.other_loops import refusal_text
 
+ENDED, NOT_RUNNING = "This run has ended", "This run is not running"
+"""Reasons why a command cannot be sent; the second is for a process that was killed."""
+
 
 @dataclass(frozen=True)
 class Sent:
@@ -74,7 +77,7 @@ class Remote:
         """Return the reason why a command cannot be sent now; None if it can be."""
         if not self._follower.is_live and not self._follower.state.imported:
             ended = self._follower.state.has_ended
-            return Refused("This run has ended" if ended else "This run is not running")
+            return Refused(ENDED if ended else NOT_RUNNING)
         reason = refusal_text(self._follower.state, command)
         return Refused(reason) if reason else None
 

@@ -4,7 +4,7 @@ import gc
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from textual import getters, work
 from textual.app import ComposeResult
@@ -19,11 +19,12 @@ from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.commands import Name
 from cnn_engine.runs.directory import RunDirectory
 from cnn_tui.dashboard.dialogs.copy import copy_dialog
+from cnn_tui.dashboard.dialogs.dialog import Dialog
 from cnn_tui.dashboard.dialogs.training import QuitDialog, epochs_dialog, lr_dialog, stop_dialog
 from cnn_tui.dashboard.keys import Key, Scope, bindings_for
 from cnn_tui.dashboard.keys import View as ViewName
-from cnn_tui.dashboard.screens.remote import LocalEngine, Refused, Remote, Sent
-from cnn_tui.dashboard.screens.screen import POLL_SECONDS, SLOW_SECONDS, DashboardScreen
+from cnn_tui.dashboard.screens.remote import ENDED, NOT_RUNNING, LocalEngine, Refused, Remote, Sent
+from cnn_tui.dashboard.screens.screen import POLL_SECONDS, SLOW_SECONDS, DashboardScreen, Result
 from cnn_tui.dashboard.views.live import LiveView
 from cnn_tui.dashboard.views.log import LogView
 from cnn_tui.dashboard.views.view import View
@@ -90,6 +91,8 @@ class RunScreen(DashboardScreen):
         self._is_reply = False
         """True if the next drawing shows the effect of a key."""
         self.remote = Remote(self._follower, engine)
+        self._running_dialog: Dialog[Any] | None = None
+        """The latest dialog whose answer needs a running run."""
         self.closes_when_ended = False
         """True to close as soon as this process no longer trains the run."""
 
@@ -227,6 +230,20 @@ class RunScreen(DashboardScreen):
             self.view.show(self.state)
         self.key_bar.show(self.can_control)
         self.refresh_bindings()
+        if not is_live:
+            self._close_running_dialog()
+
+    def _close_running_dialog(self) -> None:
+        """Close a dialog whose question an ended run has answered, and report that."""
+        if self._running_dialog is not None and self._running_dialog.is_current:
+            self._running_dialog.dismiss(None)
+            self.report(ENDED if self.state.has_ended else NOT_RUNNING)
+
+    async def _ask_running(self, dialog: Dialog[Result]) -> Result | None:
+        """Open a dialog about a running run and return its result; None if the run has ended."""
+        if self.app.screen is self:  # otherwise it is not opened
+            self._running_dialog = dialog
+        return await self.ask(dialog)
 
     def _own_alarm(self) -> Alarm | None:
         """Return the alarm that only this process knows of."""
@@ -320,7 +337,7 @@ class RunScreen(DashboardScreen):
         """Ask for a learning rate and set it."""
         if self._is_refused("lr"):
             return
-        lr = await self.ask(lr_dialog(self.state.last_lr))
+        lr = await self._ask_running(lr_dialog(self.state.last_lr))
         if lr is not None:
             await self._send("lr", lr, message=f"Learning rate {lr:g} from the next step on")
 
@@ -330,7 +347,7 @@ class RunScreen(DashboardScreen):
         if self._is_refused("epochs"):
             return
         dialog = epochs_dialog(lambda: self.state.epoch, self.state.total_epochs)
-        epochs = await self.ask(dialog)
+        epochs = await self._ask_running(dialog)
         if epochs is not None:
             await self._send("epochs", epochs, message=f"{epochs} epochs in total")
 
@@ -339,7 +356,7 @@ class RunScreen(DashboardScreen):
         """Ask whether to stop now or after the epoch, and stop."""
         if self._is_refused("stop"):
             return
-        command = await self.ask(stop_dialog(self.state))
+        command = await self._ask_running(stop_dialog(self.state))
         if command == "stop-epoch":
             is_saved = " is validated and saved" if self.state.is_own else ""
             await self._send("stop-epoch", message=f"Stopping after this epoch{is_saved}")
@@ -417,6 +434,7 @@ class RunScreen(DashboardScreen):
     async def _confirm_quit(self, by: str) -> None:
         if isinstance(self.app.screen, QuitDialog):
             return
-        command = await self.app.push_screen_wait(QuitDialog())
+        dialog = self._running_dialog = QuitDialog()
+        command = await self.app.push_screen_wait(dialog)
         if command in {"stop", "detach"} and await self._send(cast("Name", command), by=by):
             self.closes_when_ended = True
