@@ -27,7 +27,7 @@ from cnn_tui.text.other_loops import refusal_text
 from cnn_tui.text.parse import parse_epochs, parse_lr
 from event_samples import state_after
 from golden import add_events, golden_run, running_run, set_local_host
-from loops_for_tests import classifier, gan, loop_run
+from loops_for_tests import classifier, finished, gan, loop_run
 from pilot import press, press_together, screen_text, settle, wait_for_text
 
 VIEWS = {
@@ -522,19 +522,39 @@ async def test_directory_that_is_deleted_is_reported(tmp_path):
         assert "Cannot read the run: its directory is gone: " in screen_text(app)
 
 
+def greyed(app):
+    """Return the keys in the key bar that are greyed."""
+    return {
+        line.plain[span.start : span.end]
+        for line in app.screen.query_one(KeyBar).draw(True, 120, 2)
+        for span in line.spans
+        if span.style == "$faint"
+    }
+
+
+async def test_keys_for_what_another_loop_does_not_log_are_greyed(tmp_path):
+    app = Dashboard(RunScreen(loop_run(tmp_path, finished(classifier()))))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "2")
+        assert "enter mistakes" in greyed(app)
+        await press(pilot, "enter")
+        assert app.screen.shown_view == "classes"
+        assert "No images of mistakes: another training loop logs this run" in screen_text(app)
+        app.screen.key_bar.show_message("")
+        await press(pilot, "3")
+        assert {"w write", "enter enlarge"} <= greyed(app)
+        await press(pilot, "4")
+        assert {"n wrong", "l layers"} <= greyed(app)
+        assert "no layers: another training loop" in screen_text(app)
+        assert "multiply-add" not in screen_text(app)
+
+
 async def test_keys_that_another_loop_does_not_obey_are_greyed_and_say_why(tmp_path):
     run = loop_run(tmp_path, classifier())
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=(120, 36)) as pilot:
         await settle(pilot)
-        bar = app.screen.query_one(KeyBar)
-        greyed = {
-            line.plain[span.start : span.end]
-            for line in bar.draw(True, 120, 2)
-            for span in line.spans
-            if span.style == "$faint"
-        }
-        assert greyed == {"r lr", "e epochs", "d detach"}
+        assert greyed(app) == {"r lr", "e epochs", "d detach"}
         titles = {command.title for command in app.get_system_commands(app.screen)}
         assert "Change the learning rate" not in titles
         await press(pilot, "r")

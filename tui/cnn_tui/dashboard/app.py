@@ -175,8 +175,8 @@ class Dashboard(App[None]):
         """Yield the commands of the palette: the actions of the keys, and the themes."""
         if isinstance(screen, HasKeys):
             for key in keys_for(*screen.scopes):
-                works = not key.controls or (screen.can_control and screen.obeys(key.controls))
-                if key.in_palette and works:
+                can_run = screen.can_control or not key.controls
+                if key.in_palette and can_run and not screen.is_useless(key):
                     run = partial(self.run_action, key.action, screen.target(key.scope))
                     yield SystemCommand(key.help, f"key {key.shown}", run)
         for name, theme in THEMES.items():

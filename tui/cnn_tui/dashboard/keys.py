@@ -120,8 +120,8 @@ class HasKeys(Protocol):
     def can_control(self) -> bool:
         """True if keys that send commands to a run work."""
 
-    def obeys(self, command: Name) -> bool:
-        """Return True if the run obeys a command while it is running."""
+    def is_useless(self, key: Key) -> bool:
+        """Return True if all that a key does is to report why the run lacks what it needs."""
 
     def label(self, key: Key) -> str:
         """Return the word for a key, which may depend on the state."""

@@ -35,11 +35,16 @@ from cnn_tui.dashboard.widgets.run_progress import RunProgress
 from cnn_tui.live.follower import Batch, Follower
 from cnn_tui.live.threads import in_thread
 from cnn_tui.text.log_lines import log_line, output_line
-from cnn_tui.text.other_loops import checkpoint_time, refusal_text
+from cnn_tui.text.other_loops import checkpoint_time, missing_text, refusal_text
 
 if TYPE_CHECKING:
     from cnn_tui.dashboard.views.classes import ClassesView
     from cnn_tui.dashboard.views.mistakes import MistakesView
+
+MISTAKES = "images of mistakes"
+
+NEED_PREDICTIONS = {"classes.open_mistakes", "mistakes.export"}
+"""Ids of keys that need predictions for single images, which only cnn-tui's own runs have."""
 
 REPLY_SECONDS = (0.15, 0.4)
 """Delays after a command at which the log is read for the engine's reply."""
@@ -111,9 +116,11 @@ class RunScreen(DashboardScreen):
         """True if the run is running and obeys commands."""
         return self.remote.can_send
 
-    def obeys(self, command: Name) -> bool:
-        """Return True if the run obeys a command while it is running."""
-        return not refusal_text(self.state, command)
+    def is_useless(self, key: Key) -> bool:
+        """Return True if all that a key does is to report why the run lacks what it needs."""
+        if key.controls:
+            return bool(refusal_text(self.state, key.controls))
+        return key.id in NEED_PREDICTIONS and bool(missing_text(self.state, MISTAKES))
 
     def label(self, key: Key) -> str:
         """Return the word for a key; `pause` continues a paused run."""
@@ -291,7 +298,10 @@ class RunScreen(DashboardScreen):
         await self.views.add_content(view)
 
     async def on_classes_view_pair_selected(self, event: "ClassesView.PairSelected") -> None:
-        """Show the mistakes of a pair of classes."""
+        """Show the mistakes of a pair of classes, or report why there are none."""
+        if reason := missing_text(self.state, MISTAKES):
+            self.report(f"{reason[:1].upper()}{reason[1:]}")
+            return
         await self.action_show_view("mistakes")
         cast("MistakesView", self.view).show_pair(event.target, event.predicted)
 

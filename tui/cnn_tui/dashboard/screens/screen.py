@@ -6,7 +6,6 @@ from textual import getters
 from textual.dom import DOMNode
 from textual.screen import Screen
 
-from cnn_engine.runs.commands import Name
 from cnn_tui.dashboard.dialogs.help import HelpScreen
 from cnn_tui.dashboard.keys import Key, Scope
 from cnn_tui.dashboard.widgets.key_bar import MESSAGE_SECONDS, KeyBar
@@ -43,9 +42,9 @@ class DashboardScreen(Screen[None]):
         """True if keys that send commands to a run work."""
         return True
 
-    def obeys(self, command: Name) -> bool:  # noqa: ARG002 - for the screen of a run
-        """Return True if the run obeys a command while it is running."""
-        return True
+    def is_useless(self, key: Key) -> bool:  # noqa: ARG002 - for the screen of a run
+        """Return True if all that a key does is to report why the run lacks what it needs."""
+        return False
 
     def label(self, key: Key) -> str:
         """Return the word for a key, which may depend on the state."""

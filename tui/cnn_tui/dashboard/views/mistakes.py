@@ -89,8 +89,8 @@ class MistakesView(View):
         self.grid.page(pages)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        """Return None for `enlarge` without images, and for `show_all` if all are shown."""
-        is_disabled = (action == "enlarge" and not self.grid.filtered) or (
+        """Return None for what needs images without any, and for `show_all` if all are shown."""
+        is_disabled = (action in ("enlarge", "move", "page") and not self.grid.filtered) or (
             action == "show_all" and self.grid.view.pair is None
         )
         return None if is_disabled else True

@@ -50,11 +50,15 @@ class ModelView(View):
         self.feature_maps.stage = min(max(0, self.feature_maps.stage + stages), last)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        """Return None for `next_misclassified` if all images are classified correctly."""
-        is_disabled = action == "next_misclassified" and all(
-            sample.is_correct for sample in self.feature_maps.samples
-        )
-        return None if is_disabled else True
+        """Return None for what needs layers, or images, perhaps misclassified ones, without any."""
+        samples = self.feature_maps.samples
+        is_disabled = {
+            "toggle_layers": self._layers_file.value is None and not self.has_class("-layers"),
+            "move_image": not samples,
+            "move_stage": not samples,
+            "next_misclassified": all(sample.is_correct for sample in samples),
+        }
+        return None if is_disabled.get(action) else True
 
     def action_next_misclassified(self) -> None:
         """Show the next misclassified image."""

@@ -146,8 +146,8 @@ class KeyBar(Panel[bool]):
         return Content.assemble((key.shown, "bold $primary"), (label, label_style))
 
     def _is_enabled(self, key: Key) -> bool:
-        if key.controls and not self._key_screen.obeys(key.controls):
-            return False  # the key reports why
+        if self._key_screen.is_useless(key):
+            return False
         namespace, name, parameters = parse(key.action)
         target = self.app if namespace else self._key_screen.target(key.scope)
         return bool(target.check_action(name, parameters))

@@ -37,8 +37,8 @@ class LayerTable(Panel[RunState], can_focus=True):
         self._file = file
 
     def titles(self, state: RunState) -> tuple[str, str]:  # noqa: ARG002
-        """Return the title, and how FLOP are counted."""
-        return self.TITLE, "a multiply-add is 2 FLOP"
+        """Return the title, and how FLOP are counted if there are any."""
+        return self.TITLE, "a multiply-add is 2 FLOP" if self._file.value else ""
 
     def depends_on(self, state: RunState) -> object:
         """Return the file's content, and the state that selects the text shown without it."""
