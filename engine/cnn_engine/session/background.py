@@ -81,7 +81,7 @@ def main() -> None:
         if place is not None and (place.restart or not place.is_first):
             state, _ = read_state(run)
             if place.restart and state.finished is not None and state.has_ended:
-                sys.exit(state.finished.exit_code)  # another start would end alike
+                sys.exit(0)  # another start would end alike
             if not place.is_first:
                 sys.exit(train_as_member(Request.from_state(state, allow_code=True), place))
         engine = Engine.resume(
@@ -93,7 +93,7 @@ def main() -> None:
     except UserError as error:
         print(error, file=sys.stderr)  # noqa: T201 - into the console.log
         sys.exit(error.exit_code)
-    sys.exit(engine.exit_code)
+    sys.exit(engine.exit_code if place is None else engine.exit_code_for_torchrun)
 
 
 def _handed_over() -> HandedOver | None:

@@ -305,10 +305,18 @@ class Engine:
         if self._storage_error is not None:
             return self._storage_error.exit_code
         if self._outcome is None:
-            return LOST_EXIT_CODE if self._place is not None else 1
-        if self._place is not None and self._outcome.status == "stopped":
-            return 0  # torchrun would start the run again
+            return 1 if self._place is None else LOST_EXIT_CODE
         return self._outcome.exit_code
+
+    @property
+    def is_stopped(self) -> bool:
+        """True if the run was stopped by a command or a signal."""
+        return self._outcome is not None and self._outcome.status == "stopped"
+
+    @property
+    def exit_code_for_torchrun(self) -> int:
+        """Exit code of a process that torchrun has started, which starts failed ones again."""
+        return 0 if self._outcome is not None else LOST_EXIT_CODE
 
     def _run(self) -> None:
         try:
@@ -365,7 +373,8 @@ class Engine:
             if self._place.is_first:
                 self._rendezvous.end()
             elif outcome.status == "failed":
-                self._rendezvous.tell_reason(outcome.error, outcome.exit_code)
+                text = outcome.error.partition("; see ")[0]  # its console.log is temporary
+                self._rendezvous.tell_reason(text, outcome.exit_code)
         return outcome
 
     def _finish_after_loss(self, error: Exception) -> RunFinished | None:
@@ -373,6 +382,7 @@ class Engine:
         reason = self._rendezvous.find_reason() if self._rendezvous else None
         if reason is not None:
             text, exit_code = reason
+            text = f"{text}; see {self._recorder.run.console}"
             return self._finished("failed", exit_code, text)
         text = "Another process has ended without a word; training continues if torchrun starts "
         self._recorder.record(Notice(text=f"{text}it again: {error}"))

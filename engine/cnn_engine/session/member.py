@@ -1,6 +1,7 @@
 """A process that trains a run together with the first one, which records it."""
 
 import signal
+import sys
 import tempfile
 from pathlib import Path
 from types import FrameType
@@ -16,18 +17,22 @@ from cnn_engine.system.stop_signals import STOP_SIGNALS
 def train_as_member(request: Request, place: Place) -> int:
     """Train without a word, and return the exit code.
 
-    Its own state, such as the epochs so far, is in a temporary run directory.
+    Its own state, such as the epochs so far, is in a temporary run directory. The traceback of an
+    error is written to stderr, and its text becomes that of the run.
 
     Args:
         request: What is to be trained; the first process may decide otherwise.
         place: Place of this process.
     """
     with tempfile.TemporaryDirectory(prefix="cnn-tui-") as directory:
-        engine = Engine(request, Recorder(create_run(Path(directory))), place=place)
+        run = create_run(Path(directory))
+        engine = Engine(request, Recorder(run), place=place)
         stop_on_signals(engine)
         engine.start()
         engine.join()
-    return engine.exit_code
+        if run.console.exists():
+            sys.stderr.write(run.console.read_text(errors="replace"))
+    return engine.exit_code_for_torchrun
 
 
 def stop_on_signals(engine: Engine) -> None:

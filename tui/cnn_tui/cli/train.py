@@ -251,9 +251,9 @@ def resume(  # noqa: PLR0913 - one parameter per option
         _exit(train_as_member(request, place))
     engine = Engine.resume(directory, epochs, allow_code=allow_code, data_dir=data_dir, place=place)
     if place is not None:
-        from cnn_tui.headless.run import run_headless
+        from cnn_tui.headless.launches import train_in_launch
 
-        _exit(run_headless(engine, directory, as_json, on_hangup))
+        _exit(train_in_launch(engine, directory, as_json=as_json))
     count = processes or engine.earlier_processes
     if count > 1:
         from cnn_engine.session.spawn import spawn_processes

@@ -51,11 +51,18 @@ def run_in_launch(request: Request, runs_dir: Path, place: Place, *, as_json: bo
     run = _find_launched(runs_dir, place.launch)
     if run is None:
         run = create_run(runs_dir)
-        return run_headless(Engine(request, Recorder(run), place=place), run, as_json)
+        return train_in_launch(Engine(request, Recorder(run), place=place), run, as_json=as_json)
     state, _ = read_state(run)
     if state.finished is not None and state.finished.status == "failed":
         return state.finished.exit_code  # another start would end alike
-    return run_headless(Engine.resume(run, allow_code=True, place=place), run, as_json)
+    return train_in_launch(Engine.resume(run, allow_code=True, place=place), run, as_json=as_json)
+
+
+def train_in_launch(engine: Engine, run: RunDirectory, *, as_json: bool) -> int:
+    """Train and print as the first process of a launch, and return the exit code."""
+    exit_code = run_headless(engine, run, as_json)
+    # A run that was stopped is not to be started again.
+    return 0 if engine.is_stopped else exit_code
 
 
 def _find_launched(runs_dir: Path, launch: str) -> RunDirectory | None:
