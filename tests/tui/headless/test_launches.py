@@ -1,0 +1,181 @@
+"""Runs of several processes: started by the command, or by torchrun; signals, losses, errors."""
+
+import signal
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+from cnn_engine.runlog import events
+from cnn_engine.runs.commands import Command, send
+from cnn_engine.runs.summary import read_state
+from runs_for_tests import events_of, wait_until
+from terminal import CLI, SET_SMALL, cnn_tui, environment
+from terminal_runs import epochs_done, only_run
+
+pytestmark = pytest.mark.xdist_group("torchrun")  # one launch at a time
+
+ENDLESS = ["digits", "--epochs", "100000", *SET_SMALL, "--set", "train.checkpoint_seconds=1"]
+MODULE = ["-c", "import torch.distributed.run as run; run.main()"]
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Return a function that starts a command in `tmp_path`; it is killed after the test."""
+    started = []
+
+    def start(*command, **changes):
+        process = subprocess.Popen(
+            command,
+            cwd=tmp_path,
+            env=environment(**changes),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+    for process in psutil.process_iter(["cmdline"]):
+        if any(str(tmp_path) in word for word in process.info["cmdline"] or ()):
+            process.kill()
+
+
+def member(run, rank):
+    """Return the process of a run with a rank."""
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        if "-u" in words and str(run.path) in words and process.environ().get("RANK") == str(rank):
+            return process
+    raise AssertionError(f"no process {rank}")
+
+
+def applied(run):
+    """Return the names of the commands that the run has applied."""
+    return [event.command for event in events_of(run, events.CommandApplied)]
+
+
+def wait_for_run(tmp_path, epochs=2):
+    """Return the run once some epochs are done."""
+    wait_until(lambda: list((tmp_path / "runs").glob("*/events.jsonl")))
+    run = only_run(tmp_path)
+    wait_until(lambda: epochs_done(run) >= epochs)
+    return run
+
+
+def test_run_of_two_processes_is_a_run_like_any_other(tmp_path):
+    result = cnn_tui("run", "digits", "--nproc", 2, "--epochs", 2, *SET_SMALL, cwd=tmp_path)
+    assert (result.returncode, "Traceback" in result.stderr) == (0, False)
+    assert "Test Accuracy (Overall)" in result.stdout
+    run = only_run(tmp_path)
+    state, damaged = read_state(run)
+    assert (state.status, state.processes, damaged) == ("done", 2, 0)
+    assert len(state.epochs) == 2
+    assert run.console.read_text() == ""
+    assert not run.is_live("")
+
+
+def test_commands_and_signals_reach_all_processes(tmp_path, start):
+    command = start(*CLI, "run", *ENDLESS, "--nproc", "2")
+    run = wait_for_run(tmp_path)
+    for name, value in (("pause", None), ("lr", 0.002), ("checkpoint", None), ("unpause", None)):
+        send(run.commands, Command(name=name, by="cli", value=value))
+        wait_until(lambda name=name: name in applied(run))
+    assert applied(run) == ["pause", "lr", "checkpoint", "unpause"]
+    done = epochs_done(run)
+    wait_until(lambda: epochs_done(run) > done)
+    member(run, 1).send_signal(signal.SIGTERM)  # as `scancel` of one node
+    command.communicate(timeout=60)
+    assert command.returncode == 128 + signal.SIGTERM
+    state, _ = read_state(run)
+    assert (state.status, state.checkpoints[-1].file) == ("stopped", "last.pt")
+    position = state.checkpoints[-1]
+    assert (position.epoch, position.step) == (state.epoch, state.step)
+
+
+def test_run_goes_on_after_a_process_was_killed(tmp_path, start):
+    command = start(*CLI, "run", *ENDLESS, "--nproc", "2")
+    run = wait_for_run(tmp_path)
+    member(run, 1).kill()
+    wait_until(lambda: len(events_of(run, events.RunResumed)) == 2)
+    first, resumed = events_of(run, events.RunResumed)
+    assert (first.file, resumed.file, resumed.processes) == ("", "last.pt", 2)
+    assert run.is_live("")
+    done = epochs_done(run)
+    wait_until(lambda: epochs_done(run) > done + 1)
+    command.send_signal(signal.SIGINT)
+    output, _ = command.communicate(timeout=60)
+    assert command.returncode == 128 + signal.SIGINT
+    state, damaged = read_state(run)
+    assert (state.status, damaged) == ("stopped", 0)
+    assert [epoch.epoch for epoch in state.epochs] == [*range(1, len(state.epochs) + 1)]
+    assert "Traceback" not in output
+    result = cnn_tui("resume", "--epochs", state.epoch + 1, cwd=tmp_path)  # as many as before
+    assert (result.returncode, read_state(run)[0].processes) == (0, 2)
+
+
+def test_error_of_another_process_is_that_of_the_run(tmp_path, write_module):
+    write_module(
+        "networks",
+        """
+import os
+from torch import nn
+
+class Failing(nn.Module):
+    def __init__(self, *, channels, image_size, class_count):
+        super().__init__()
+        self.linear = nn.Linear(channels * image_size**2, class_count)
+        self.calls = 0
+
+    def forward(self, images):
+        self.calls += 1
+        if self.calls == 30 and os.environ["RANK"] == "1":
+            raise ValueError("bad luck")
+        return self.linear(images.flatten(1))
+""",
+    )
+    settings = ["--set", "model.name=networks:Failing", "--set", "data.image_size=8"]
+    result = cnn_tui("run", "digits", *settings, "--nproc", 2, cwd=tmp_path)
+    run = only_run(tmp_path)
+    state, _ = read_state(run)
+    assert (result.returncode, state.status) == (4, "failed")
+    assert state.finished.error.startswith("process 1 on ")
+    assert "model.name: networks:Failing fails in training: ValueError: bad luck" in result.stderr
+    assert "networks.py" in run.console.read_text()
+    assert len(events_of(run, events.RunResumed)) == 1  # not started again
+
+
+def test_torchrun_by_hand_goes_on_with_its_run(tmp_path, start):
+    options = ["--standalone", "--nproc-per-node=2", "--max-restarts=2", "-m", "cnn_tui"]
+    command = start(sys.executable, *MODULE, *options, "run", *ENDLESS, "--no-ui")
+    run = wait_for_run(tmp_path)
+    psutil.Process(read_state(run)[0].started.pid).kill()
+    wait_until(lambda: events_of(run, events.RunResumed))
+    done = epochs_done(run)
+    wait_until(lambda: epochs_done(run) > done)
+    send(run.commands, Command(name="stop", by="cli"))
+    command.communicate(timeout=60)
+    assert command.returncode == 0  # it is not started again
+    assert read_state(run)[0].status == "stopped"
+    assert only_run(tmp_path).id == run.id
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["--nproc", "100"], "train.batch_size: a batch of 64 images cannot be shared by 100"),
+        (["--nproc", "0"], "--nproc"),
+        (["--nproc", "2", "--device", "mps"], "train.device"),
+    ],
+)
+def test_processes_that_cannot_train_are_refused_in_one_line(tmp_path, arguments, error):
+    result = cnn_tui("run", "digits", *arguments, cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert error in result.stderr
+    assert not (tmp_path / "runs").exists()
