@@ -37,6 +37,10 @@ class Meetings:
         self._held_at: float | None = None
         self._conditions: dict[str, Callable[[], bool]] = {}
         self._due: set[str] = set()
+        self.measure: Callable[[], dict[str, float]] = dict
+        """Returns facts about this process, such as its memory in bytes."""
+        self.facts: list[dict[str, float]] = []
+        """Facts about all processes at the latest meeting, by rank."""
 
     def begin_phase(self) -> None:
         """Meet in the next call, as calls may take another time from now on."""
@@ -53,13 +57,14 @@ class Meetings:
         Args:
             commands: Commands that have reached this process.
         """
-        message: dict[str, Any] = {"commands": [*commands]}
+        message: dict[str, Any] = {"commands": [*commands], "facts": self.measure()}
         if self._processes.is_first:
             message["due"] = [name for name, is_met in self._conditions.items() if is_met()]
             message["distance"] = self._next_distance()
         messages = [
             json.loads(text) for text in self._processes.gather(json.dumps(message).encode())
         ]
+        self.facts = [message["facts"] for message in messages]
         self._due.update(messages[0]["due"])
         self._calls = self._distance = messages[0]["distance"]
         return [command for message in messages for command in message["commands"]]

@@ -21,6 +21,7 @@ from cnn_engine.distributed.errors import EndedElsewhereError
 from cnn_engine.distributed.place import Place
 from cnn_engine.distributed.processes import Processes
 from cnn_engine.errors import DataError, TrainingError
+from cnn_engine.runlog.events import ProcessesJoined
 
 POLL_SECONDS = 0.05
 """Interval at which the store is asked for texts of other processes."""
@@ -59,11 +60,15 @@ class Rendezvous:
         """
         return self._wait("plan")
 
-    def join(self, fingerprint: str) -> Processes:
+    def join(self, fingerprint: str, device: str) -> tuple[Processes, ProcessesJoined]:
         """Form the group once all processes have the same images and versions.
 
         Args:
             fingerprint: Of the images of this process.
+            device: Name of the device of this process.
+
+        Returns:
+            This process among the others, and the event that describes all.
 
         Raises:
             DataError: another machine has other images.
@@ -72,6 +77,8 @@ class Rendezvous:
         """
         own = {
             "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "device": device,
             "torch": torch.__version__,
             "fingerprint": fingerprint,
         }
@@ -94,7 +101,14 @@ class Rendezvous:
             timeout=TIMEOUT,
         )
         place = self._place
-        return Processes(rank=place.rank, count=place.count, local_rank=place.local_rank)
+        joined = ProcessesJoined(
+            hosts=tuple(other["host"] for other in others),
+            pids=tuple(other["pid"] for other in others),
+            devices=tuple(other["device"] for other in others),
+            restarts=place.restart,
+        )
+        processes = Processes(rank=place.rank, count=place.count, local_rank=place.local_rank)
+        return processes, joined
 
     def leave(self) -> None:
         """Leave the group, once all processes have finished the run."""

@@ -25,7 +25,8 @@ Order of events, where `*` means any number of times, `+` at least once and `?` 
             TestFinished
             RunFinished
 
-`Notice`, `AlarmRaised`, `CommandApplied`, `CommandRefused` and `MachineMeasured` may occur anywhere
+`Notice`, `AlarmRaised`, `CommandApplied`, `CommandRefused`, `MachineMeasured`, `ProcessesJoined`,
+`ProcessesMeasured` and `ProcessLost` may occur anywhere
 between the first and the last event of a session, `StepsCaptured` (on a GPU) between steps, and
 `CheckpointSaved` with reason `asked`, or `last` after `train.checkpoint_seconds`, anywhere between
 `RunPrepared` and the test. On a GPU checkpoints are written while training continues: `best` and
@@ -428,6 +429,9 @@ class StepsFinished(Event):
     optimizer_seconds: float = 0.0
     """Part spent in the optimizer step."""
 
+    exchange_seconds: float = 0.0
+    """Part spent in the exchange of gradients with other processes, and in waiting for them."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ScalarsLogged(Event):
@@ -619,6 +623,47 @@ class MachineMeasured(Event):
 
     gpu_memory_total_bytes: Int64 | None = None
     """Total memory of the GPU; None without a GPU."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessesJoined(Event):
+    """Several processes train together from now on; all tuples are by rank."""
+
+    hosts: tuple[str, ...]
+    """Host names of their machines."""
+
+    pids: tuple[Int64, ...]
+
+    devices: tuple[str, ...]
+    """Names of their devices, such as `cpu`."""
+
+    restarts: Int64 = 0
+    """Number of times that torchrun has started them again after one was lost."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessesMeasured(Event):
+    """Time and memory of each process; recorded about every five seconds. Tuples are by rank.
+
+    All of them take the same steps: the slowest one has the longest step and waits least.
+    """
+
+    step_seconds: tuple[float, ...]
+    """Mean duration of a step without the exchange with the others, since the last such event."""
+
+    exchange_seconds: tuple[float, ...]
+    """Mean duration of the exchange in a step, with the time to wait for slower processes."""
+
+    memory_bytes: tuple[Int64, ...]
+    """Resident memory."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessLost(Event):
+    """A process has ended without a word; torchrun may start all of them again."""
+
+    text: str
+    """Message of the exchange that failed."""
 
 
 @dataclass(frozen=True, kw_only=True)

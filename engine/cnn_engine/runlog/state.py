@@ -27,6 +27,9 @@ from cnn_engine.runlog.events import (
     LoopDescribed,
     MachineMeasured,
     Notice,
+    ProcessesJoined,
+    ProcessesMeasured,
+    ProcessLost,
     RolledBack,
     RunFinished,
     RunImported,
@@ -58,6 +61,11 @@ NEWER_FORMAT = "A newer version of cnn-tui wrote this log: values may be wrong o
 
 INFERENCE_COST = 1 / 3
 """Cost of an image in inference relative to training: the forward pass only."""
+
+STRAGGLER_RATIO = 1.15
+STRAGGLER_EVENTS = 3
+"""A process is too slow if its steps take longer than the median by this factor, in as many
+measurements running."""
 
 RATE_WINDOW = 10
 """Step events over which the current speed is averaged: about five seconds."""
@@ -135,6 +143,12 @@ class RunState:
     """Alarms that were recorded; `find_alarms` returns the current ones."""
     commands: list[CommandApplied] = field(default_factory=list)
     markers: list[Marker] = field(default_factory=list)
+    joined: ProcessesJoined | None = None
+    """Set if several processes train, since the start of the session."""
+    measured: deque[ProcessesMeasured] = field(
+        default_factory=lambda: deque(maxlen=STRAGGLER_EVENTS)
+    )
+    """Their latest measurements, the newest last."""
     machine: MachineMeasured | None = None
     is_captured: bool = False
     """True once this session replays training steps from a CUDA graph."""
@@ -210,6 +224,14 @@ class RunState:
                 self._roll_back(event)
             case MachineMeasured():
                 self.machine = event
+            case ProcessesJoined():
+                self.joined = event
+                self.measured.clear()
+            case ProcessesMeasured():
+                self.measured.append(event)
+            case ProcessLost():
+                text = f"A process was lost: {event.text}"
+                self.notices.append(Notice(time=event.time, text=text))
             case TestFinished():
                 self.test, self._former = event, None
             case RunFinished():
@@ -247,6 +269,8 @@ class RunState:
         self.paused_time, self.pause_seconds = event.time, 0.0
         self.stages, self.progress = [], None
         self.machine, self.is_captured = None, False
+        self.joined = None
+        self.measured.clear()
         self.recent.clear()
         self.last_time = event.time
         self.longest_gap = self._last_progress = 0.0
@@ -454,6 +478,20 @@ class RunState:
         return self.resumed.processes if self.resumed and self.resumed.processes else first
 
     @property
+    def straggler(self) -> tuple[int, float] | None:
+        """Rank of a process for which all others wait, and its step relative to the median.
+
+        None if no process has been slower in all of the latest measurements.
+        """
+        if len(self.measured) < STRAGGLER_EVENTS:
+            return None
+        ratios = [_relative_steps(event.step_seconds) for event in self.measured]
+        newest = ratios[-1]
+        slowest = max(range(len(newest)), key=newest.__getitem__, default=0)
+        is_slow = all(len(each) > slowest and each[slowest] > STRAGGLER_RATIO for each in ratios)
+        return (slowest, newest[slowest]) if is_slow else None
+
+    @property
     def last_lr(self) -> float | None:
         """Last learning rate; of a loop that logs it without a loss, from its series."""
         name = None if self.curve else roles_of(self.series).assigned.get("lr")
@@ -654,6 +692,12 @@ class RunState:
 
 def _position(saved: CheckpointSaved) -> tuple[int, int]:
     return saved.epoch, saved.step
+
+
+def _relative_steps(seconds: tuple[float, ...]) -> list[float]:
+    """Return durations relative to their lower median; nothing without durations."""
+    median = sorted(seconds)[(len(seconds) - 1) // 2] if seconds else 0.0
+    return [each / median for each in seconds] if median > 0 else []
 
 
 def _in_percent(epoch: EpochFinished) -> EpochFinished:

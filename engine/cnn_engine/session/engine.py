@@ -36,6 +36,7 @@ from cnn_engine.runlog.events import (
     CommandApplied,
     ConfigReplaced,
     Notice,
+    ProcessLost,
     RunFinished,
     RunResumed,
     RunStarted,
@@ -384,8 +385,7 @@ class Engine:
             text, exit_code = reason
             text = f"{text}; see {self._recorder.run.console}"
             return self._finished("failed", exit_code, text)
-        text = "Another process has ended without a word; training continues if torchrun starts "
-        self._recorder.record(Notice(text=f"{text}it again: {error}"))
+        self._recorder.record(ProcessLost(text=str(error)))
         return None
 
     def _train_alone(self, *passed: type[Exception]) -> RunFinished:
@@ -497,6 +497,7 @@ class Engine:
         from cnn_engine.distributed.processes import ALONE  # noqa: PLC0415 - imports PyTorch
         from cnn_engine.distributed.rendezvous import Rendezvous  # noqa: PLC0415
         from cnn_engine.session.preflight import check_share  # noqa: PLC0415 - imports NumPy
+        from cnn_engine.system.device import choose_device, device_name  # noqa: PLC0415
 
         place = self._place
         if place is None:
@@ -509,7 +510,9 @@ class Engine:
         data = self._load_data(control)
         if place.is_first:  # the others read the images from its cache
             rendezvous.announce({"config": self._request.config.model_dump(mode="json")})
-        processes = rendezvous.join(data.fingerprint())
+        device = choose_device(self._request.config.train, place.local_rank)
+        processes, joined = rendezvous.join(data.fingerprint(), device_name(device))
+        self._recorder.record(joined)
         control.join(Meetings(processes))
         return data, processes
 

@@ -7,7 +7,13 @@ from typing import Protocol
 
 from cnn_engine.distributed.meetings import Meetings
 from cnn_engine.errors import ConfigError, StorageError
-from cnn_engine.runlog.events import CommandApplied, CommandRefused, MachineMeasured, Notice
+from cnn_engine.runlog.events import (
+    CommandApplied,
+    CommandRefused,
+    MachineMeasured,
+    Notice,
+    ProcessesMeasured,
+)
 from cnn_engine.runs.commands import Command, send, value_error, without_repeats
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.training.scalars import memory, scalars_logged
@@ -74,6 +80,11 @@ class Control:
         self._recorder = recorder
         self._throttle = Throttle(CHECK_SECONDS)
         self._meetings: Meetings | None = None
+        self.step_costs: Callable[[], tuple[int, float, float]] = lambda: (0, 0.0, 0.0)
+        """Returns the number of steps, their duration without the exchange, and that of it."""
+        self._memory_bytes = 0
+        self._measured: list[dict[str, float]] = []
+        """Facts about all processes at the latest `ProcessesMeasured`."""
         self.machine = Machine(recorder.run.path)
         self._machine_throttle = Throttle(MACHINE_SECONDS)
         self._trainer: Trainable | None = None
@@ -114,6 +125,17 @@ class Control:
     def join(self, meetings: Meetings) -> None:
         """Apply commands at the same steps as the other processes of the run from now on."""
         self._meetings = meetings
+        meetings.measure = self._facts
+
+    def _facts(self) -> dict[str, float]:
+        """Return the memory of this process, and the cost of its steps so far."""
+        steps, step_seconds, exchange_seconds = self.step_costs()
+        return {
+            "memory": self._memory_bytes,
+            "steps": steps,
+            "step_seconds": step_seconds,
+            "exchange_seconds": exchange_seconds,
+        }
 
     def begin_phase(self) -> None:
         """Meet the other processes in the next check: steps or batches take another time now."""
@@ -181,7 +203,10 @@ class Control:
     def _poll(self) -> None:
         if self._machine_throttle.due() and (sample := self.machine.measure()):
             self._recorder.record(sample)
+            self._memory_bytes = sample.memory_bytes
             self._record_memory(sample)
+            if self._meetings is not None:
+                self._record_processes(self._meetings.facts)
         for command in without_repeats(self._all_commands()):
             self._apply(command)
 
@@ -191,6 +216,25 @@ class Control:
             state = self._recorder.state
             event = scalars_logged(state.epoch, state.steps_done, memory(sample))
             self._recorder.record(event)
+
+    def _record_processes(self, facts: list[dict[str, float]]) -> None:
+        """Record the cost of the steps of all processes since the last time."""
+        pairs = [*zip(self._measured, facts, strict=False)]
+        steps = facts[0]["steps"] - self._measured[0]["steps"] if pairs else 0
+        self._measured = facts
+        if steps <= 0:
+            return
+
+        def per_step(name: str) -> tuple[float, ...]:
+            return tuple((new[name] - old[name]) / steps for old, new in pairs)
+
+        self._recorder.record(
+            ProcessesMeasured(
+                step_seconds=per_step("step_seconds"),
+                exchange_seconds=per_step("exchange_seconds"),
+                memory_bytes=tuple(int(each["memory"]) for each in facts),
+            )
+        )
 
     def _all_commands(self) -> Iterable[Command]:
         """Return new commands, with those of the other processes of the run."""

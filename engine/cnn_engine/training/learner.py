@@ -1,5 +1,6 @@
 """A model with its parameters, optimizer and precision: one training step, and evaluation."""
 
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
@@ -69,6 +70,8 @@ class Learner:
         """
         self.model, self._loader, self._timer = model, loader, timer
         self.processes = processes
+        self.exchange_seconds = 0.0
+        """Time for which the host has waited for the gradients of other processes."""
         self.device = loader.device
         self.precision = choose_precision(config.train, self.device)
         self._class_count = len(data.classes)
@@ -149,7 +152,9 @@ class Learner:
         """
         numbers = self.weights.exchanged[-EXCHANGED_NUMBERS:]
         numbers.copy_(torch.stack([loss.float(), correct.float()]))
+        began = time.perf_counter()
         self.processes.add(self.weights.exchanged)
+        self.exchange_seconds += time.perf_counter() - began
         self._timer.mark("exchange")
         loss, correct = numbers.clone()
         return loss, correct.long()

@@ -94,6 +94,7 @@ class StepLogger:
                 data_seconds=seconds * fractions.get("data", 0.0),
                 forward_seconds=seconds * fractions.get("forward", 0.0),
                 backward_seconds=seconds * fractions.get("backward", 0.0),
+                exchange_seconds=seconds * fractions.get("exchange", 0.0),
                 optimizer_seconds=seconds * fractions.get("optimizer", 0.0),
             )
         )

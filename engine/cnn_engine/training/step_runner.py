@@ -1,5 +1,6 @@
 """Runs training steps: from tensors on the device to tensors on the device."""
 
+import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -60,7 +61,8 @@ class StepRunner:
         )
         self._report_capture = report_capture
         self._is_refusal_due = captures and needs_host
-        self._launched = 0
+        self._launched = self._count = 0
+        self._seconds = 0.0
         self._losses = torch.zeros(steps_per_epoch, device=learner.device)
         self._correct = torch.zeros((), dtype=torch.int64, device=learner.device)
 
@@ -77,7 +79,10 @@ class StepRunner:
     def run(self, size: int) -> None:
         """Launch the next step, on a batch of `size` images; wait if the device is far behind."""
         self._inputs.stage()
+        began = time.perf_counter()
         self._graphs.run(self._learner.kind(size))
+        self._seconds += time.perf_counter() - began
+        self._count += 1
         if self._is_refusal_due:
             self._report_capture("the loss scaling of fp16 needs a host sync in each step")
             self._is_refusal_due = False
@@ -109,6 +114,14 @@ class StepRunner:
     def finished(self) -> int:
         """Steps of the epoch that the device has finished, as far as known."""
         return self._queue.done
+
+    def costs(self) -> tuple[int, float, float]:
+        """Return the steps so far, their duration without the exchange, and that of the exchange.
+
+        Durations are those on the host, which waits for them on a CPU.
+        """
+        exchange_seconds = self._learner.exchange_seconds
+        return self._count, self._seconds - exchange_seconds, exchange_seconds
 
     def wait(self) -> None:
         """Wait until the device has finished all launched steps."""

@@ -218,4 +218,5 @@ class TrainState:
 
     def environment(self) -> dict[str, str]:
         """Return versions and settings that results depend on."""
-        return environment(self.device, self.learner.precision) | self._image_values
+        processes = {"processes": str(self.processes.count)}
+        return environment(self.device, self.learner.precision) | self._image_values | processes

@@ -108,6 +108,7 @@ class Trainer:
             self.warn,
         )
         self._build(file, extra_environment or {})
+        control.step_costs = self._step_costs
         self._inspector.write_layers(self.learner)
         self._inspector.write_validation_maps(self.learner, self.epoch)
 
@@ -301,6 +302,10 @@ class Trainer:
 
     def _record_capture(self, reason: str) -> None:
         self.recorder.record(StepsCaptured(reason=reason))
+
+    def _step_costs(self) -> tuple[int, float, float]:
+        """Return the costs of the current model's steps, which a rollback replaces."""
+        return self.state.steps.costs()
 
     # Validation and test.
 
