@@ -139,6 +139,8 @@ class RunState:
     """Epoch with the lowest validation loss, and the latest of equal ones."""
     checkpoints: list[CheckpointSaved] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
+    refused: list[CommandRefused] = field(default_factory=list)
+    """Commands that were not carried out."""
     alarms: list[AlarmRaised] = field(default_factory=list)
     """Alarms that were recorded; `find_alarms` returns the current ones."""
     commands: list[CommandApplied] = field(default_factory=list)
@@ -216,8 +218,10 @@ class RunState:
                 self._add_checkpoint(event)
             case StepsCaptured():
                 self._set_captured(event)
-            case CommandRefused():
+            case CommandRefused(command="checkpoint") if self.loop is None:  # a failure to save it
                 self.notices.append(Notice(time=event.time, text=event.text))
+            case CommandRefused():
+                self.refused.append(event)
             case CommandApplied():
                 self._add_command(event)
             case RolledBack():
@@ -490,6 +494,12 @@ class RunState:
         slowest = max(range(len(newest)), key=newest.__getitem__, default=0)
         is_slow = all(len(each) > slowest and each[slowest] > STRAGGLER_RATIO for each in ratios)
         return (slowest, newest[slowest]) if is_slow else None
+
+    @property
+    def messages(self) -> list[Notice]:
+        """Notices, and the reasons of refused commands, in the order of their times."""
+        refused = [Notice(time=event.time, text=event.text) for event in self.refused]
+        return sorted([*self.notices, *refused], key=lambda notice: notice.time)
 
     @property
     def last_lr(self) -> float | None:

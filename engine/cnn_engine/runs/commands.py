@@ -68,14 +68,15 @@ def value_error(command: Command, min_epochs: int) -> str:
 
     Args:
         command: The command.
-        min_epochs: Minimum total number of epochs.
+        min_epochs: Minimum total number of epochs: the epoch that has begun, or 1.
     """
     value = math.nan if command.value is None else command.value
     if command.name == "lr" and not 0 < value < math.inf:
         return f"lr {value:g}: a learning rate must be a positive number"
-    is_epochs = value.is_integer() and min_epochs <= value <= MAX_EPOCHS
-    if command.name == "epochs" and not is_epochs:
+    if command.name == "epochs" and not (value.is_integer() and 1 <= value <= MAX_EPOCHS):
         return f"epochs {value:g}: must be a whole number from {min_epochs} to {MAX_EPOCHS}"
+    if command.name == "epochs" and value < min_epochs:
+        return f"epochs {value:g}: epoch {min_epochs} has begun; set {min_epochs} or more"
     return ""
 
 

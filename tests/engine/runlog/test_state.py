@@ -113,7 +113,7 @@ def test_replaced_config_is_used_and_its_reason_is_a_notice():
     replaced = events.ConfigReplaced(preset="digits", config={"train": {"epochs": 9}}, reason="no")
     state = state_after(started(), replaced)
     assert (state.preset, state.total_epochs) == ("digits", 9)
-    assert [notice.text for notice in state.notices] == ["no"]
+    assert [notice.text for notice in state.messages] == ["no"]
 
 
 def test_clock_set_back_gives_no_negative_duration():

@@ -267,7 +267,7 @@ def test_number_of_epochs_is_changed(loop):
             loop.send("epochs", 1)
             loop.send("epochs", 3)
     assert seen == [0, 1, 2]
-    assert refusals(loop) == ["epochs 1: must be a whole number from 2 to 1000000000"]
+    assert refusals(loop) == ["epochs 1: epoch 2 has begun; set 2 or more"]
     state, _ = read_state(loop.finish())
     assert (state.total_epochs, len(state.epochs), state.status) == (3, 3, "done")
 

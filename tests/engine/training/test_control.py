@@ -211,7 +211,7 @@ def test_commands_without_effect_are_not_recorded(run):
         ("lr", math.nan, "a learning rate must be a positive number"),
         ("lr", math.inf, "a learning rate must be a positive number"),
         ("lr", None, "a learning rate must be a positive number"),
-        ("epochs", 2.0, "must be a whole number from 3 to 1000000000"),
+        ("epochs", 2.0, "epochs 2: epoch 3 has begun; set 3 or more"),
         ("epochs", 3.5, "must be a whole number from 3 to 1000000000"),
         ("epochs", math.inf, "must be a whole number from 3 to 1000000000"),
         ("epochs", 1e300, "must be a whole number from 3 to 1000000000"),

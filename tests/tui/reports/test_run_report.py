@@ -4,7 +4,13 @@ import re
 
 import pytest
 
-from cnn_engine.runlog.events import CommandApplied, RunFinished, RunResumed, ScalarsLogged
+from cnn_engine.runlog.events import (
+    CommandApplied,
+    CommandRefused,
+    RunFinished,
+    RunResumed,
+    ScalarsLogged,
+)
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.runs.summary import read_summary
 from cnn_tui.reports.run import show_run
@@ -108,3 +114,17 @@ def test_of_many_series_the_first_and_those_with_a_role_are_listed(tmp_path, run
     assert "val/accuracy" in out
     (more,) = [line for line in out.splitlines() if line.startswith("…")]
     assert re.match(r"… and 26 more( series)?: cnn-tui export one (two )?--to csv-series", more)
+
+
+def test_loop_without_accuracy_and_with_a_refused_command(tmp_path, capsys):
+    loop = LoopForTests(tmp_path)
+    for epoch in loop.run.epochs(2):
+        loop.run.log({"train/loss": 1.0, "val/loss": 0.5})
+        if epoch:
+            loop.send("epochs", 1)
+    refused = [event.text for event in loop.events() if isinstance(event, CommandRefused)]
+    assert refused == ["epochs 1: epoch 2 has begun; set 2 or more"]
+    show_run(loop.finish())
+    out = capsys.readouterr().out
+    assert "Best epoch 2 of 2: validation loss 0.5000\n" in out
+    assert "has begun" not in out

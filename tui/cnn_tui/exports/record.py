@@ -72,7 +72,7 @@ def to_dict(record: Record) -> dict[str, Any]:
         "test": asdict(state.test) if state.test else None,
         "figures": metrics_as_dict(state.test, state.prepared) if state.test else None,
         "markers": [marker._asdict() for marker in state.markers],
-        "notices": [asdict(notice) for notice in state.notices],
+        "notices": [asdict(notice) for notice in state.messages],
     }
     plain: dict[str, Any] = finite(values)
     return plain

@@ -1,6 +1,6 @@
 """A run's summary, as `cnn-tui show` and a closed dashboard print it."""
 
-from math import isfinite
+from math import isfinite, isnan
 
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
@@ -119,20 +119,8 @@ def _facts(state: RunState, summary: RunSummary) -> RenderableType:
     if state.prepared:
         lines += map(Text, _preparation(state, state.prepared))
     lines += [Text(line, style="dim") for line in _provenance(state)]
-    if best := state.best:
-        lines.append(
-            Text(
-                f"Best epoch {best.epoch} of {len(state.epochs)}: validation loss "
-                f"{decimal(best.val_loss)}, accuracy {percent(best.val_accuracy)}"
-            )
-        )
-    elif summary.best_epoch is not None:
-        lines.append(
-            Text(
-                f"Best epoch {summary.best_epoch} of {len(state.epochs)}: validation accuracy "
-                f"{percent(summary.best_val_accuracy or 0.0)}"
-            )
-        )
+    if best := _best(state, summary):
+        lines.append(Text(best))
     if parts := state.part_fractions:
         text = " · ".join(f"{part} {percent(fraction, 0)}" for part, fraction in parts.items())
         lines.append(Text(f"Step time: {text}", style="dim"))
@@ -142,6 +130,20 @@ def _facts(state: RunState, summary: RunSummary) -> RenderableType:
         if (augmented := tta_text(test)) is not None:
             lines.append(Text(f"Test accuracy {augmented}, loss {decimal(test.tta_loss)}"))
     return Group(*lines)
+
+
+def _best(state: RunState, summary: RunSummary) -> str:
+    """Return the best epoch with what is known of it; empty before there is one."""
+    if best := state.best:
+        known = [f"validation loss {decimal(best.val_loss)}"]
+        if not isnan(best.val_accuracy):
+            known.append(f"accuracy {percent(best.val_accuracy)}")
+        return f"Best epoch {best.epoch} of {len(state.epochs)}: {', '.join(known)}"
+    if summary.best_epoch is None:
+        return ""
+    accuracy = percent(summary.best_val_accuracy or 0.0)
+    epoch = f"{summary.best_epoch} of {len(state.epochs)}"
+    return f"Best epoch {epoch}: validation accuracy {accuracy}"
 
 
 def _preparation(state: RunState, prepared: RunPrepared) -> tuple[str, str]:

@@ -1,5 +1,6 @@
 """Events of a run as lines of the log; frequent events, which the curve shows, are left out."""
 
+import math
 from typing import NamedTuple
 
 from cnn_engine.runlog import events
@@ -98,11 +99,12 @@ def _prepared(event: events.RunPrepared) -> str:
 
 
 def _epoch(event: events.EpochFinished) -> str:
-    return (
-        f"epoch {event.epoch} finished: train {decimal(event.known_train_loss)}, "
-        f"val {decimal(event.known_val_loss)}, accuracy {percent(event.val_accuracy)}, "
-        f"{event.train_seconds:.1f} s + {event.val_seconds:.1f} s"
-    )
+    losses = {"train": event.known_train_loss, "val": event.known_val_loss}
+    parts = [f"{name} {decimal(loss)}" for name, loss in losses.items() if loss is not None]
+    if not math.isnan(event.val_accuracy):
+        parts.append(f"accuracy {percent(event.val_accuracy)}")
+    parts.append(f"{event.train_seconds:.1f} s + {event.val_seconds:.1f} s")
+    return f"epoch {event.epoch} finished: {', '.join(parts)}"
 
 
 def _captured(event: events.StepsCaptured) -> tuple[str, str, str]:

@@ -108,7 +108,7 @@ def _new_notices(state: RunState) -> list[Notice]:
     """Return the notices of the last `NOTICE_SECONDS`, warnings first, then the newest first."""
     new = [
         notice
-        for notice in reversed(state.notices)
+        for notice in reversed(state.messages)
         if state.last_time - notice.time < NOTICE_SECONDS
     ]
     return sorted(new, key=lambda notice: notice.severity != "warning")

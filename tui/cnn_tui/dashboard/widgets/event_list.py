@@ -17,7 +17,7 @@ ListedEvent: TypeAlias = CheckpointSaved | Notice | AlarmRaised | CommandApplied
 
 def has_events(state: RunState) -> bool:
     """Return True if the list is not empty."""
-    return bool(state.checkpoints or state.notices or state.alarms or state.commands)
+    return bool(state.checkpoints or state.messages or state.alarms or state.commands)
 
 
 class EventList(Panel[RunState], can_focus=True):
@@ -27,14 +27,14 @@ class EventList(Panel[RunState], can_focus=True):
 
     def depends_on(self, state: RunState) -> object:
         """Return the number of events of each kind."""
-        return len(state.checkpoints), len(state.notices), len(state.alarms), len(state.commands)
+        return len(state.checkpoints), len(state.messages), len(state.alarms), len(state.commands)
 
     def draw(self, state: RunState, width: int, height: int) -> Sequence[Content]:  # noqa: ARG002
         """Return a line for each event."""
         checkpoints = _without_replaced(state.checkpoints)
         events: list[ListedEvent] = [
             *checkpoints,
-            *state.notices,
+            *state.messages,
             *state.alarms,
             *state.commands,
         ]

@@ -1,7 +1,10 @@
 """Training and validation loss as sparklines with their latest values."""
 
+import math
+
 from textual.content import Content
 
+from cnn_engine.runlog.events import EpochFinished
 from cnn_engine.runlog.state import RunState
 from cnn_tui.charts.blocks import sparkline
 from cnn_tui.dashboard.widgets.panel import Panel
@@ -39,15 +42,20 @@ class Sparklines(Panel[RunState]):
         validated = state.validated_epochs
         last = validated[-1] if validated else None
         lr = "" if state.lr is None or not has_notes else f"lr {state.lr:.3g}"
-        gap = ""
-        if last is not None and has_notes:
-            gap = f"acc {percent(last.val_accuracy)}   gap {last.val_loss - last.train_loss:+.4f}"
+        results = _results(last) if last is not None and has_notes else ""
         val = [epoch.val_loss for epoch in validated[-room:]] if room else []
         val_loss = last.val_loss if last else None
         return [
             _line("train", "$primary", sparkline(train, room).ljust(room), newest, lr),
-            _line("val", "$secondary", sparkline(val, room).ljust(room), val_loss, gap),
+            _line("val", "$secondary", sparkline(val, room).ljust(room), val_loss, results),
         ]
+
+
+def _results(epoch: EpochFinished) -> str:
+    """Return the accuracy of an epoch, and how much its validation loss is higher, if known."""
+    gap = epoch.val_loss - epoch.train_loss
+    parts = [] if math.isnan(epoch.val_accuracy) else [f"acc {percent(epoch.val_accuracy)}"]
+    return "   ".join([*parts, f"gap {gap:+.4f}"] if math.isfinite(gap) else parts)
 
 
 def _line(name: str, style: str, spark: str, value: float | None, note: str) -> Content:
