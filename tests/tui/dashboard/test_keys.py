@@ -522,6 +522,23 @@ async def test_directory_that_is_deleted_is_reported(tmp_path):
         assert "Cannot read the run: its directory is gone: " in screen_text(app)
 
 
+async def test_loop_is_described_again_in_the_log_only_if_the_text_changes(tmp_path):
+    known = {"epochs": 1, "steps_per_epoch": 1, "commands": ("stop",)}
+    run = add_events(
+        loop_run(tmp_path, []),
+        *(event for event in gan(2) if not isinstance(event, events.LoopDescribed)),
+        events.LoopDescribed(**known),
+        events.LoopDescribed(**known | {"commands": ("stop", "pause")}),
+        events.LoopDescribed(**known, classes=("cat", "dog")),
+    )
+    app = Dashboard(RunScreen(run))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await press(pilot, "5")
+        lines = [line for line in screen_text(app).splitlines() if "training loop" in line]
+    texts = [line.partition("● ")[2].strip(" │") for line in lines]
+    assert texts == ["Another training loop: 1 epoch", "Another training loop: 1 epoch, 2 classes"]
+
+
 def greyed(app):
     """Return the keys in the key bar that are greyed."""
     return {

@@ -34,8 +34,8 @@ def loop_text(event: LoopDescribed) -> str:
     """Return `Training loop of Lightning 2.5: 10 epochs, 40 steps per epoch, 4 classes`."""
     framework = safe_text(event.framework, 100)
     name = f"Training loop of {framework}" if framework else "Another training loop"
-    parts = [f"{event.epochs:,} epochs"] if event.epochs else []
-    parts += [f"{event.steps_per_epoch:,} steps per epoch"] if event.steps_per_epoch else []
+    parts = [f"{event.epochs:,} epoch{'s' * (event.epochs > 1)}"] if event.epochs else []
+    parts += [f"{event.steps_per_epoch:,} steps per epoch"] if event.steps_per_epoch > 1 else []
     parts += [f"{len(event.classes):,} classes"] if event.classes else []
     return name + (f": {', '.join(parts)}" if parts else "")
 

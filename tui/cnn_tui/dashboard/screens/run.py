@@ -13,7 +13,7 @@ from textual.widgets import ContentSwitcher
 from textual.worker import Worker
 
 from cnn_engine.runlog.alarms import Alarm, Kind, find_alarms, unwritable_log_alarm
-from cnn_engine.runlog.events import RunPrepared
+from cnn_engine.runlog.events import Event, LoopDescribed, RunPrepared
 from cnn_engine.runlog.log import write_advice
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.commands import Name
@@ -34,7 +34,7 @@ from cnn_tui.dashboard.widgets.run_header import RunHeader
 from cnn_tui.dashboard.widgets.run_progress import RunProgress
 from cnn_tui.live.follower import Batch, Follower
 from cnn_tui.live.threads import in_thread
-from cnn_tui.text.log_lines import log_line, output_line
+from cnn_tui.text.log_lines import LogLine, log_line, output_line
 from cnn_tui.text.other_loops import checkpoint_time, missing_text, refusal_text
 
 if TYPE_CHECKING:
@@ -90,6 +90,8 @@ class RunScreen(DashboardScreen):
         self._engine, self._find_own_alarm, self._bell = engine, find_own_alarm, bell
         self._last_alarms: set[Kind] = set()
         self._read_error = ""
+        self._loop_text = ""
+        """Text of the log's last line about the run's loop."""
         self._reading: Worker[None] | None = None
         """Reads the files; None if it is not reading."""
         self._reading_since = 0.0
@@ -207,11 +209,19 @@ class RunScreen(DashboardScreen):
     def _apply(self, batch: Batch) -> None:
         """Add new events to the state and the log."""
         self._follower.apply(batch)
-        lines = [line for event in batch.events if (line := log_line(event))]
+        lines = [line for event in batch.events if (line := self._log_line(event))]
         self.query_one(LogView).add([*lines, *map(output_line, batch.output)])
         prepared = any(isinstance(event, RunPrepared) for event in batch.events)
         if self._follower.trains_here and prepared:
             gc.freeze()  # PyTorch's objects stay in memory; collecting over them takes 0.2 s
+
+    def _log_line(self, event: Event) -> LogLine | None:
+        """Return the line of an event; a loop is only described again if the text has changed."""
+        line = log_line(event)
+        if isinstance(event, LoopDescribed) and line:
+            previous, self._loop_text = self._loop_text, line.text
+            return None if line.text == previous else line
+        return line
 
     def _report_read_error(self) -> None:
         """Show a message while the run cannot be read."""
