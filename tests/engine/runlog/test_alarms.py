@@ -62,7 +62,7 @@ def measured(state, **changes):
     return state
 
 
-@pytest.mark.parametrize("name", ["completed", "stopped"])
+@pytest.mark.parametrize("name", ["completed", "stopped", "distributed"])
 def test_good_runs_raise_no_alarm(name):
     state = RunState()
     for line in golden_lines(name):

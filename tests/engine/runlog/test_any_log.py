@@ -33,7 +33,7 @@ ODD_VALUES = (
 )
 LINES = [
     json.loads(line)
-    for name in ("completed", "resumed", "failed", "stopped")
+    for name in ("completed", "resumed", "failed", "stopped", "distributed")
     for line in golden_lines(name)
 ]
 FEW = [

@@ -9,7 +9,13 @@ from grammar import COMPLETION, FAILURE, SESSIONS, STOP, event_letters
 
 @pytest.mark.parametrize(
     ("name", "order"),
-    [("completed", COMPLETION), ("stopped", STOP), ("failed", FAILURE), ("resumed", SESSIONS)],
+    [
+        ("completed", COMPLETION),
+        ("stopped", STOP),
+        ("failed", FAILURE),
+        ("resumed", SESSIONS),
+        ("distributed", SESSIONS),
+    ],
 )
 def test_golden_logs_follow_grammar(name, order):
     letters = event_letters(map(from_line, golden_lines(name)))

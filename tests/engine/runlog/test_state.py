@@ -203,7 +203,7 @@ def test_latest_machine_measurement_is_kept():
     assert state_after(started(), first, second).machine == second
 
 
-@pytest.mark.parametrize("name", ["completed", "stopped", "failed", "resumed"])
+@pytest.mark.parametrize("name", ["completed", "stopped", "failed", "resumed", "distributed"])
 def test_followed_and_complete_log_give_same_state(name, tmp_path):
     log = tmp_path / "events.jsonl"
     content = "\n".join(golden_lines(name)).encode() + b"\n"
