@@ -31,6 +31,7 @@ ENVIRONMENT_LABELS = {
     "device": "Device",
     "precision": "Precision",
     "threads": "Threads",
+    "processes": "Processes",
     "processor": "Processor",
 }
 """Labels in a report, by name of an environment value; other values keep their names."""

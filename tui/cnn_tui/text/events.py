@@ -13,6 +13,7 @@ from cnn_engine.runlog.events import (
     TestFinished,
 )
 from cnn_tui.text.numbers import decimal, percent
+from cnn_tui.text.processes import process_count
 from cnn_tui.text.safe import safe_text
 
 STAGES = {
@@ -25,9 +26,10 @@ STAGES = {
 
 
 def device_text(prepared: RunPrepared) -> str:
-    """Return the name of the device, for a processor with the number of threads."""
+    """Return `cpu ×1, 2 processes`: the device, for a processor with the number of threads."""
     threads = f" ×{prepared.threads}" if prepared.device == "cpu" else ""
-    return safe_text(f"{prepared.device_name}{threads}", 120)
+    count = process_count(prepared)
+    return safe_text(f"{prepared.device_name}{threads}{f', {count}' if count else ''}", 120)
 
 
 def loop_text(event: LoopDescribed) -> str:

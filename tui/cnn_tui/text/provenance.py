@@ -26,8 +26,13 @@ def command_line(state: RunState) -> CommandLine | None:
 
 
 def environment_values(state: RunState) -> dict[str, str]:
-    """Return versions, device, digest of the images and git revision by name, as safe text."""
+    """Return versions, device, digest of the images and git revision by name, as safe text.
+
+    The number of processes is left out if there is only one.
+    """
     environment = state.prepared.environment if state.prepared else {}
     return {
-        safe_text(name): safe_text(value, MAX_VALUE_LENGTH) for name, value in environment.items()
+        safe_text(name): safe_text(value, MAX_VALUE_LENGTH)
+        for name, value in environment.items()
+        if (name, value) != ("processes", "1")
     }

@@ -7,6 +7,7 @@ from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.commands import Name
 from cnn_tui.dashboard.widgets.panel import Panel, justify
 from cnn_tui.text.events import device_text
+from cnn_tui.text.processes import machine_count
 from cnn_tui.text.safe import safe_text
 
 BADGES = {
@@ -94,5 +95,6 @@ def _device(state: RunState) -> str:
         return ""
     prepared, seed = state.prepared, state.setting("train.seed")
     graph = " · graph" if state.is_captured else ""
-    text = f"{device_text(prepared)} · {prepared.precision}{graph} · seed {seed}"
+    device = " · ".join(filter(None, (device_text(prepared), machine_count(state))))
+    text = f"{device} · {prepared.precision}{graph} · seed {seed}"
     return safe_text(text, 120)
