@@ -63,6 +63,7 @@ session, and again whenever more is known of the loop. Its epochs have `StepsFin
 """
 
 import math
+import re
 import time
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeAlias
@@ -84,6 +85,9 @@ Bins: TypeAlias = tuple[tuple[Int64, Int64, float], ...]
 equal width from 0 to 1 and include their upper edge. Confidence is the probability of the
 predicted class."""
 
+
+_SOURCE_PLACE = re.compile(r"^\[[^\]]*:[0-9]+\] ")
+"""Where gloo raised an error, as its messages begin: `[/__w/pytorch/…/pair.cc:545] `."""
 
 LOOP_TABLE = "config"
 """Table of the config of another training loop or program, with all its keys."""
@@ -664,6 +668,11 @@ class ProcessLost(Event):
 
     text: str
     """Message of the exchange that failed."""
+
+    @property
+    def reason(self) -> str:
+        """First sentence of the message, without the place in PyTorch's source."""
+        return _SOURCE_PLACE.sub("", self.text).partition(". ")[0]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -234,7 +234,7 @@ class RunState:
             case ProcessesMeasured():
                 self.measured.append(event)
             case ProcessLost():
-                text = f"A process was lost: {event.text}"
+                text = f"A process was lost: {event.reason}"
                 self.notices.append(Notice(time=event.time, text=text))
             case TestFinished():
                 self.test, self._former = event, None

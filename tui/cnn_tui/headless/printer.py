@@ -21,6 +21,7 @@ from cnn_tui.text.events import (
 from cnn_tui.text.metrics import metric_lines
 from cnn_tui.text.numbers import duration, out_of, percent
 from cnn_tui.text.other_loops import speed_text
+from cnn_tui.text.processes import restarted_text
 from cnn_tui.text.safe import safe_text
 from cnn_tui.text.series import series_rows
 from cnn_tui.text.width import pad, widest
@@ -51,6 +52,10 @@ class LinePrinter:
                 self._print_notice(safe_text(event.text, 1000))
             case events.AlarmRaised():
                 self._print_notice(f"Warning: {alarm_text(event)}")
+            case events.ProcessesJoined():
+                self._print_notice(restarted_text(event))
+            case events.ProcessLost():
+                self._print_notice(safe_text(f"A process was lost: {event.reason}", 1000))
             case events.StepsCaptured(reason=reason) if reason:
                 self._print_notice(safe_text(state.notices[-1].text, 1000))
             case events.RunPrepared():

@@ -16,6 +16,7 @@ from cnn_tui.text.events import (
     rolled_back_text,
 )
 from cnn_tui.text.numbers import decimal, duration, percent
+from cnn_tui.text.processes import restarted_text
 from cnn_tui.text.safe import safe_text
 
 MAX_LENGTH = 2000
@@ -85,6 +86,11 @@ def _describe(event: Event) -> tuple[str, str, str] | None:  # noqa: C901, PLR09
         case events.TestFinished():
             text = f"test: loss {decimal(event.loss)}, accuracy {percent(event.accuracy, 2)}"
             return "●", "$primary", f"{text}, with the weights of epoch {event.epoch}"
+        case events.ProcessesJoined():
+            return "●", "$primary", restarted_text(event)
+        case events.ProcessLost():
+            text = f"a process was lost: {event.reason}"
+            return "!", "$text-warning", safe_text(text, MAX_LENGTH)
         case events.RunFinished():
             return _finished(event)
         case _:
