@@ -421,7 +421,7 @@ class StepsFinished(Event):
     """Training images of the steps."""
 
     data_seconds: float = 0.0
-    """Part of `seconds` spent on making batches. This and the next three are sampled and scaled to
+    """Part of `seconds` spent on making batches. This and the next four are sampled and scaled to
     all steps; the rest of `seconds` is overhead."""
 
     forward_seconds: float = 0.0

@@ -71,7 +71,7 @@ RATE_WINDOW = 10
 """Step events over which the current speed is averaged: about five seconds."""
 
 
-STEP_PARTS = ("data", "forward", "backward", "optimizer", "other")
+STEP_PARTS = ("data", "forward", "backward", "exchange", "optimizer", "other")
 """Parts of the duration of a step."""
 
 MarkerKind = Literal["pause", "lr", "epochs", "stop", "checkpoint", "best", "resume", "rollback"]
@@ -396,7 +396,8 @@ class RunState:
     def _add_parts(self, event: StepsFinished) -> None:
         data, forward = event.data_seconds, event.forward_seconds
         backward, optimizer = event.backward_seconds, event.optimizer_seconds
-        measured = data + forward + backward + optimizer
+        exchange = event.exchange_seconds
+        measured = data + forward + backward + exchange + optimizer
         if not measured:
             return
         parts = self.part_seconds
@@ -405,6 +406,7 @@ class RunState:
         parts["data"] += data
         parts["forward"] += forward
         parts["backward"] += backward
+        parts["exchange"] += exchange
         parts["optimizer"] += optimizer
         parts["other"] += event.seconds - measured
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from cnn_engine.runlog.events import StepsFinished
-from cnn_engine.runlog.state import RunState
+from cnn_engine.runlog.state import STEP_PARTS, RunState
 from cnn_engine.training.step_timer import SAMPLE_EVERY, StepTimer
 from cnn_tui.dashboard.widgets.step_time import StepTime
 
@@ -113,6 +113,17 @@ def test_panel_shows_measured_phases():
     for _ in range(state.recent.maxlen):
         state.apply(steps())
     assert [line.plain.split() for line in StepTime().draw(state, 14, 5)] == lines
+
+
+def test_exchange_is_a_part_of_the_step_time_of_several_processes():
+    state = RunState()
+    state.apply(steps(data_seconds=0.2, forward_seconds=0.6, exchange_seconds=0.4))
+    assert state.part_fractions == pytest.approx(
+        {"data": 0.1, "forward": 0.3, "exchange": 0.2, "other": 0.4}
+    )
+    lines = [line.plain.split() for line in StepTime().draw(state, 14, 6)]
+    assert [name for name, _ in lines] == list(STEP_PARTS)
+    assert ["exchange", "20%"] in lines
 
 
 def test_only_the_time_for_data_is_shown_of_another_loop():

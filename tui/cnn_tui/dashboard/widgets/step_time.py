@@ -6,13 +6,16 @@ from cnn_engine.runlog.state import RunState
 from cnn_tui.dashboard.widgets.panel import Panel, labeled_bar
 from cnn_tui.text.numbers import percent, ratio
 
-PARTS = ("data", "forward", "backward", "optimizer")
+PARTS = ("data", "forward", "backward", "exchange", "optimizer")
 NAME_WIDTH = max(map(len, PARTS))
 MIN_BAR = 3
 
 
 class StepTime(Panel[RunState]):
-    """Fractions of the recent steps' time: loading, forward, backward, optimizer, other."""
+    """Fractions of the recent steps' time: loading, forward, backward, optimizer, other.
+
+    The exchange with other processes is one of them if there are several.
+    """
 
     DEFAULT_CSS = """
     StepTime {
@@ -38,6 +41,8 @@ def _recent_fractions(state: RunState) -> dict[str, float]:
     measured = [event for event in state.recent if event.forward_seconds or event.data_seconds]
     total = sum(event.seconds for event in measured)
     seconds["other"] = max(0.0, total - sum(seconds.values()))
+    if not seconds["exchange"]:  # one process
+        del seconds["exchange"]
     if not seconds["forward"]:  # another program's loop, of which only the time for data is known
         seconds = {name: seconds[name] for name in ("data", "other")}
     return {name: ratio(spent, total) for name, spent in seconds.items()} if measured else {}
