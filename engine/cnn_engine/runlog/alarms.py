@@ -83,6 +83,7 @@ Kind = Literal[
     "overfitting",
     "stall",
     "slow data",
+    "straggler",
     "disk",
     "memory",
 ]
@@ -120,7 +121,7 @@ def find_alarms(state: RunState, now: float, live: bool) -> list[Alarm]:
     if live and not state.has_ended:
         found += [_disk(state), _memory(state)]
         if not state.paused:
-            found += [_stall(state, now), _spike(state), _slow_data(state)]
+            found += [_stall(state, now), _spike(state), _slow_data(state), _straggler(state)]
             found += [result or _overfitting(state) or _plateau(state)]
     present = dict.fromkeys(alarm for alarm in found if alarm is not None)
     return sorted(present, key=lambda alarm: alarm.severity)
@@ -406,6 +407,24 @@ def _slow_data(state: RunState) -> Alarm | None:
         text=f"Making batches takes {fraction:.0%} of the training time",
         advice=f"Try {'a smaller data.image_size' if state.is_own else 'more loader workers'}, "
         "or check what else uses the CPU",
+    )
+
+
+def _straggler(state: RunState) -> Alarm | None:
+    joined, found = state.joined, state.straggler
+    if found is None or joined is None or found[0] >= len(joined.hosts):
+        return None
+    rank, ratio = found
+    host = joined.hosts[rank]
+    is_elsewhere = len(set(joined.hosts)) > 1
+    device = state.prepared.device if state.prepared else ""
+    place = host if is_elsewhere else "the processor" if device == "cpu" else "its GPU"
+    return Alarm(
+        kind="straggler",
+        severity="warning",
+        text=f"Process {rank}{f' on {host}' if is_elsewhere else ''} takes {ratio - 1:.0%} longer "
+        "for a step; all others wait for it",
+        advice=f"Check what else runs on {place}",
     )
 
 

@@ -166,6 +166,44 @@ def test_slow_data_raises_alarm():
     assert kinds(training([1.0] * RATE_WINDOW, data_seconds=0.1)) == []
 
 
+def processes(state, *hosts, steps):
+    """Apply events of processes on these hosts with the durations of their steps."""
+    others = {"pids": tuple(range(len(hosts))), "devices": ("cpu",) * len(hosts)}
+    state.apply(events.ProcessesJoined(hosts=hosts, **others))
+    for durations in steps:
+        state.apply(
+            events.ProcessesMeasured(
+                step_seconds=durations,
+                exchange_seconds=(0.001,) * len(hosts),
+                memory_bytes=(10**9,) * len(hosts),
+            )
+        )
+    return state
+
+
+def test_process_for_which_all_wait_raises_alarm_after_three_measurements():
+    even, slow = (0.01, 0.0102, 0.01, 0.0101), (0.01, 0.0102, 0.01, 0.0119)
+    hosts = ("a", "a", "b", "b")
+    state = processes(training([1.0]), *hosts, steps=[even, slow, slow])
+    assert kinds(state) == []
+    state = processes(training([1.0]), *hosts, steps=[even, slow, slow, slow])
+    assert kinds(state, live=False) == []
+    (alarm,) = find_alarms(state, state.last_time, live=True)
+    assert (alarm.kind, alarm.severity) == ("straggler", "warning")
+    assert alarm.text == "Process 3 on b takes 19% longer for a step; all others wait for it"
+    assert alarm.advice == "Check what else runs on b"
+    state.apply(applied("pause"))
+    assert kinds(state) == []
+
+
+def test_straggler_on_the_only_machine_is_named_without_it():
+    state = processes(training([1.0]), "a", "a", steps=[(0.02, 0.01)] * 3)
+    (alarm,) = find_alarms(state, state.last_time, live=True)
+    assert alarm.text.startswith("Process 0 takes 100% longer for a step")
+    assert alarm.advice == "Check what else runs on the processor"
+    assert kinds(processes(training([1.0]), steps=[(0.02, 0.01)] * 3)) == []  # a damaged log
+
+
 def test_full_disk_and_memory_raise_alarms():
     assert kinds(measured(training([]))) == []
     assert kinds(measured(training([]), disk_free_bytes=10**8)) == ["disk"]
