@@ -16,8 +16,12 @@ from cnn_tui.dashboard.widgets.event_list import EventList, has_events
 from cnn_tui.dashboard.widgets.loss_chart import LossChart
 from cnn_tui.dashboard.widgets.machine import Machine
 from cnn_tui.dashboard.widgets.metric_grid import MetricGrid
+from cnn_tui.dashboard.widgets.processes import Processes
 from cnn_tui.dashboard.widgets.sparklines import Sparklines
 from cnn_tui.dashboard.widgets.step_time import StepTime
+
+MANY_PROCESSES = 5
+"""Number of processes that fit beside the step time on a wide terminal."""
 
 
 def has_counts(state: RunState) -> bool:
@@ -56,6 +60,7 @@ class LiveView(ChartActions, View):
             with Horizontal(id="resources"):
                 yield StepTime()
                 yield Machine()
+            yield Processes()
 
     def on_mount(self) -> None:
         """Give the accuracy chart the zoom and the cursor of the loss chart."""
@@ -72,6 +77,9 @@ class LiveView(ChartActions, View):
         self.set_class(not (is_own or has_counts(state)), "-no-classes")
         self.set_class(not (has_parts or state.machine), "-no-machine")
         self.set_class(not has_parts, "-no-parts")
+        count = len(state.joined.hosts) if state.joined else 0
+        self.set_class(count > 0, "-processes")
+        self.set_class(count > MANY_PROCESSES, "-many-processes")
         self.resources.border_title = "Step time · machine" if has_parts else "Machine"
         super().show(state)
 
