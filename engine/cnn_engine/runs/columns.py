@@ -67,6 +67,9 @@ RUN_COLUMNS = {
         RunColumn("host", "text", "machine", lambda run: run.host),
         RunColumn("device", "text", "cpu, cuda or mps", lambda run: run.device),
         RunColumn("precision", "text", "fp32, bf16 or fp16", lambda run: run.precision),
+        RunColumn(
+            "processes", "number", "processes that train together", lambda run: run.process_count
+        ),
         RunColumn("params", "number", "trainable parameters", lambda run: run.parameters or None),
         RunColumn("images", "number", "training images", lambda run: run.train_images or None),
         RunColumn("damaged", "number", "damaged lines of the log", lambda run: run.damaged_lines),

@@ -75,6 +75,8 @@ class RunSummary:
     host: str
     device: str
     precision: str
+    process_count: int
+    """Number of processes that train together, in the latest session."""
     source: str
     train_images: int
     parameters: int
@@ -142,6 +144,7 @@ def summarize(state: RunState, run: RunDirectory, damaged_lines: int = 0) -> Run
         host=state.host,
         device=prepared.device if prepared else "",
         precision=prepared.precision if prepared else "",
+        process_count=state.processes,
         source=prepared.source if prepared else "",
         train_images=prepared.train_images if prepared else 0,
         parameters=prepared.parameters if prepared else 0,

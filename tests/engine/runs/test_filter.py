@@ -35,6 +35,7 @@ RUN = dataclasses.replace(
     seconds=600.0,
     device="cpu",
     parameters=651_850,
+    process_count=2,
     epochs=20,
     epochs_done=18,
     best_val_loss=0.25,
@@ -56,7 +57,8 @@ lr=0.001 | lr<=1e-3 | optimizer.lr=1e-3 | lr!=0.002 | seed=7 | seed>6.5 | batch_
 model=cnn | model~cn | model!~resnet | optimizer=adam | data=digits | filters~64 | dropout=50%
 path=none | mean~0.5 | compile=true | compile=TRUE | test=none | test!=1 | not test>0 | testloss=""
 started={DAY} | started<today | started=yesterday | started>7d | started>={DAY} | started<={DAY}
-started>{DAY}T08:30 | preset=digits | config=digits | damaged=0 | device=cpu | huge>5 | huge!=5
+started>{DAY}T08:30 | preset=digits | config=digits | damaged=0 | processes>1 |
+device=cpu | huge>5 | huge!=5
 acc>0.9 status=done | acc > 0.9 and lr <= 0.001 | acc>1% or acc<2% and status=failed
 (acc<0.1 or star) paper | not (acc<0.1 or tag=draft) | not not star | not acc<0.9 seed=7
 ((star)) | params!=none | "star" | (acc>0.99)or(star)

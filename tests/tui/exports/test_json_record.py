@@ -27,6 +27,7 @@ def test_json_record_matches_its_schema(tmp_path, log):
     values = json.loads(export_text(write_json, record), parse_constant=reject_constant)
     jsonschema.validate(values, schema())
     assert values["run_id"] == record.run.id
+    assert (values["process_count"], values["processes"]) == (1, None)
     assert len(values["steps"]["loss"]) == len(record.state.curve)
     assert len(values["epochs_finished"]) == len(record.state.epochs)
 
@@ -35,6 +36,18 @@ def test_json_record_matches_its_schema(tmp_path, log):
 def test_record_of_unfinished_run_matches_its_schema(tmp_path, lines):
     record = read_record(running_run(tmp_path, lines))
     jsonschema.validate(json.loads(export_text(write_json, record)), schema())
+
+
+def test_record_of_several_processes_matches_its_schema(tmp_path):
+    values = json.loads(export_text(write_json, read_record(golden_run(tmp_path, "distributed"))))
+    jsonschema.validate(values, schema())
+    assert values["process_count"] == 2
+    assert values["step_parts"]["exchange"] > 0.3
+    processes = values["processes"]
+    assert (processes["hosts"], processes["devices"]) == (["box", "box"], ["cpu", "cpu"])
+    assert processes["restarts"] == 1
+    assert [round(seconds, 4) for seconds in processes["step_seconds"]] == [0.0048, 0.0047]
+    assert len(processes["exchange_seconds"]) == len(processes["memory_bytes"]) == 2
 
 
 def test_schema_rejects_invalid_records(completed):

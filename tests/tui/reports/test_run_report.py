@@ -48,6 +48,15 @@ def test_summary_states_what_a_background_run_does(tmp_path, capsys, events, sta
     assert f"{status} after" in out
 
 
+def test_several_processes_have_a_line_with_their_times(tmp_path, capsys):
+    show_run(golden_run(tmp_path, "distributed"), brief=True)
+    out = " ".join(capsys.readouterr().out.split())
+    assert "2 processes on box: step 4.70–4.78 ms, exchange 54%" in out
+    assert "on cpu ×1, 2 processes in fp32" in out
+    assert " · exchange " in out.partition("Step time:")[2]
+    assert "A process was lost: Read error [127.0.0.1]:921: Connection reset by peer" in out
+
+
 def test_ended_run_is_not_in_the_background(tmp_path, capsys):
     show_run(golden_run(tmp_path, "completed"), brief=True)
     out = capsys.readouterr().out

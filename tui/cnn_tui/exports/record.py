@@ -63,6 +63,7 @@ def to_dict(record: Record) -> dict[str, Any]:
         "loop": asdict(state.loop) if state.loop else None,
         "version": state.started.version if state.started else None,
         "classes": record.classes,
+        "processes": _processes(state),
         "is_captured": state.is_captured,
         "step_parts": state.part_fractions,
         "epochs_finished": [
@@ -76,6 +77,21 @@ def to_dict(record: Record) -> dict[str, Any]:
     }
     plain: dict[str, Any] = finite(values)
     return plain
+
+
+def _processes(state: RunState) -> dict[str, Any] | None:
+    """Return the processes of the latest session with their last measurement; None for one."""
+    if state.joined is None:
+        return None
+    measured = state.measured[-1] if state.measured else None
+    return {
+        "hosts": state.joined.hosts,
+        "devices": state.joined.devices,
+        "restarts": state.joined.restarts,
+        "step_seconds": measured.step_seconds if measured else (),
+        "exchange_seconds": measured.exchange_seconds if measured else (),
+        "memory_bytes": measured.memory_bytes if measured else (),
+    }
 
 
 def scalar_values(event: ScalarsLogged) -> dict[str, float]:

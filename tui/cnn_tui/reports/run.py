@@ -15,6 +15,7 @@ from cnn_tui.reports.final_test import class_table, final_test_report
 from cnn_tui.reports.fitting_table import FittingTable
 from cnn_tui.text.events import device_text, loop_text, tta_text
 from cnn_tui.text.numbers import decimal, duration, percent
+from cnn_tui.text.processes import processes_line
 from cnn_tui.text.provenance import command_line, environment_values
 from cnn_tui.text.safe import escaped, safe_text
 from cnn_tui.text.series import SERIES_HEADINGS, first_series, series_rows
@@ -124,6 +125,8 @@ def _facts(state: RunState, summary: RunSummary) -> RenderableType:
     if parts := state.part_fractions:
         text = " · ".join(f"{part} {percent(fraction, 0)}" for part, fraction in parts.items())
         lines.append(Text(f"Step time: {text}", style="dim"))
+    if processes := processes_line(state):
+        lines.append(Text(processes, style="dim"))
     if test := state.test:
         text = f"Test accuracy {percent(test.accuracy, 2)}, loss {decimal(test.loss)}"
         lines.append(Text(text, style="bold"))
