@@ -9,6 +9,7 @@ from torch.nn.functional import cross_entropy
 
 from cnn_engine.config.schema import Config
 from cnn_engine.data.dataset import DataSet, load_dataset
+from cnn_engine.distributed.meetings import Meetings
 from cnn_engine.distributed.processes import Processes
 from cnn_engine.evaluation.evaluate import EVALUATION_PIXELS, evaluate
 from cnn_engine.models.running_statistics import running_statistics
@@ -97,3 +98,25 @@ def gradients(processes: Processes, directory: Path) -> tuple[torch.Tensor, torc
     found = learner.weights.by_name(learner.weights.flat.grad)
     trainer.close()
     return torch.cat([gradient.flatten() for gradient in found.values()]), expected
+
+
+def train_run(processes: Processes, directory: Path, epochs: int, file: str) -> str:
+    """Train a run to its end, from a checkpoint if `file` is one; return why it is not exact."""
+    torch.set_num_threads(1)
+    settings = (
+        "train.precision=fp32",
+        "average.kind=ema",
+        "schedule.shape=constant",
+        f"train.epochs={epochs}",
+    )
+    run = RunForTests(directory / f"{processes.rank}-of-{processes.count}", *settings)
+    config: Config = run.engine._request.config
+    data = load_dataset(config.data, config.train.seed, lambda *_: None)
+    control = Control(run.recorder)
+    control.join(Meetings(processes))
+    checkpoint = Path(file) if file and processes.is_first else None
+    trainer = Trainer(config, data, run.recorder, control, checkpoint, processes=processes)
+    trainer.run()
+    if processes.is_first:
+        (run.directory.path / "last.pt").rename(directory / f"after-{epochs}.pt")
+    return "; ".join(run.recorder.state.prepared.differences)

@@ -301,6 +301,10 @@ class TrainConfig(Table):
     """Class weights of the training loss. `balanced`: images / (classes · images of the class),
     as in scikit-learn. Reported losses are without them."""
 
+    sync_batch_norm: bool = False
+    """True if batch norm uses the images of all processes, which GPUs can; by default each process
+    uses its own. Without effect in one process."""
+
     checkpoint_seconds: Seconds = 60.0
     """Seconds between checkpoints within an epoch, excluding pauses."""
 

@@ -8,6 +8,10 @@ LAUNCH = "TORCHELASTIC_RUN_ID"
 """Environment variable that torchrun sets; `none` if it was given no id."""
 
 
+VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
+"""Environment variables with the place of a process."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Place:
     """This process among those that torchrun has started."""
@@ -20,6 +24,9 @@ class Place:
 
     local_rank: int
     """Counted from 0 on its machine."""
+
+    local_count: int
+    """Number of processes on its machine."""
 
     restart: int
     """Number of times that torchrun has started the processes again."""
@@ -35,14 +42,21 @@ class Place:
 
 def find_place() -> Place | None:
     """Return this process's place; None if it is alone."""
-    launch, variables = os.environ.get(LAUNCH, ""), ("RANK", "WORLD_SIZE", "LOCAL_RANK")
-    values = [os.environ.get(name, "") for name in variables]
+    launch = os.environ.get(LAUNCH, "")
+    values = [os.environ.get(name, "") for name in VARIABLES]
     if not launch or not all(value.isdecimal() for value in values):
         return None
-    rank, count, local_rank = map(int, values)
+    rank, count, local_rank, local_count = map(int, values)
     if count < 2:
         return None
     if launch == "none":
         launch = f"{socket.gethostname()}-{os.getppid()}"
     restart = int(os.environ.get("TORCHELASTIC_RESTART_COUNT") or 0)
-    return Place(rank=rank, count=count, local_rank=local_rank, restart=restart, launch=launch)
+    return Place(
+        rank=rank,
+        count=count,
+        local_rank=local_rank,
+        local_count=local_count,
+        restart=restart,
+        launch=launch,
+    )

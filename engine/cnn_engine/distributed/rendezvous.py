@@ -18,10 +18,12 @@ from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
 from cnn_engine.distributed.errors import EndedElsewhereError
+from cnn_engine.distributed.interface import choose_interface
 from cnn_engine.distributed.place import Place
 from cnn_engine.distributed.processes import Processes
 from cnn_engine.errors import DataError, TrainingError
 from cnn_engine.runlog.events import ProcessesJoined
+from cnn_engine.system.device import device_name
 
 POLL_SECONDS = 0.05
 """Interval at which the store is asked for texts of other processes."""
@@ -60,17 +62,18 @@ class Rendezvous:
         """
         return self._wait("plan")
 
-    def join(self, fingerprint: str, device: str) -> tuple[Processes, ProcessesJoined]:
+    def join(self, fingerprint: str, device: torch.device) -> tuple[Processes, ProcessesJoined]:
         """Form the group once all processes have the same images and versions.
 
         Args:
             fingerprint: Of the images of this process.
-            device: Name of the device of this process.
+            device: Device of this process.
 
         Returns:
             This process among the others, and the event that describes all.
 
         Raises:
+            ConfigError: the network interface does not exist.
             DataError: another machine has other images.
             TrainingError: another machine has another version of PyTorch.
             EndedElsewhereError: the first process has ended the run.
@@ -78,7 +81,7 @@ class Rendezvous:
         own = {
             "host": socket.gethostname(),
             "pid": os.getpid(),
-            "device": device,
+            "device": device_name(device),
             "torch": torch.__version__,
             "fingerprint": fingerprint,
         }
@@ -91,10 +94,12 @@ class Rendezvous:
                 raise TrainingError(f"{who} has {versions}: install the same version")
             if other["fingerprint"] != own["fingerprint"]:
                 raise DataError(f"{who} has other images than {own['host']}: data.path")
-        if len({other["host"] for other in others}) == 1:
-            os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+        is_one_machine = len({other["host"] for other in others}) == 1
+        choose_interface(os.environ.get("MASTER_ADDR", ""), is_one_machine=is_one_machine)
+        if device.type == "cuda":
+            torch.cuda.set_device(device)
         dist.init_process_group(
-            "gloo",
+            "cpu:gloo,cuda:nccl" if self._has_own_gpu(device) else "gloo",
             store=PrefixStore("group", self._store),
             rank=self._place.rank,
             world_size=self._place.count,
@@ -110,9 +115,14 @@ class Rendezvous:
         processes = Processes(rank=place.rank, count=place.count, local_rank=place.local_rank)
         return processes, joined
 
+    def _has_own_gpu(self, device: torch.device) -> bool:
+        """Return True if each process has a GPU of its own, as NCCL needs."""
+        is_cuda = device.type == "cuda"
+        return is_cuda and self._place.local_count <= torch.cuda.device_count()
+
     def leave(self) -> None:
         """Leave the group, once all processes have finished the run."""
-        dist.barrier()
+        dist.all_reduce(torch.zeros(1))
         dist.destroy_process_group()
 
     def end(self) -> None:

@@ -497,7 +497,7 @@ class Engine:
         from cnn_engine.distributed.processes import ALONE  # noqa: PLC0415 - imports PyTorch
         from cnn_engine.distributed.rendezvous import Rendezvous  # noqa: PLC0415
         from cnn_engine.session.preflight import check_share  # noqa: PLC0415 - imports NumPy
-        from cnn_engine.system.device import choose_device, device_name  # noqa: PLC0415
+        from cnn_engine.system.device import choose_device  # noqa: PLC0415
 
         place = self._place
         if place is None:
@@ -511,7 +511,7 @@ class Engine:
         if place.is_first:  # the others read the images from its cache
             rendezvous.announce({"config": self._request.config.model_dump(mode="json")})
         device = choose_device(self._request.config.train, place.local_rank)
-        processes, joined = rendezvous.join(data.fingerprint(), device_name(device))
+        processes, joined = rendezvous.join(data.fingerprint(), device)
         self._recorder.record(joined)
         control.join(Meetings(processes))
         return data, processes

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from cnn_engine.checkpoints import checkpoint
 from cnn_engine.checkpoints.compat import check_fingerprint, check_weights
@@ -96,6 +97,12 @@ class TrainState:
         model = new_model(
             self.config, self.data, self.loader, self._notify, from_scratch=from_scratch
         )
+        if self.config.train.sync_batch_norm and not self.processes.is_alone:
+            if self.device.type != "cuda":
+                raise ConfigError(
+                    "train.sync_batch_norm: PyTorch has it on GPUs only; set it to false"
+                )
+            model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
         # Weights computed from images differ between processors.
         self.processes.copy_from_first(model.state_dict().values())
         self.infinite_buffers = infinite_buffers(model)

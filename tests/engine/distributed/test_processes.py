@@ -5,8 +5,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cnn_engine.checkpoints import checkpoint
 from cnn_engine.distributed.processes import ALONE, Processes
-from distributed_training import PLAIN, evaluate_and_draw, gradients, train
+from distributed_training import PLAIN, evaluate_and_draw, gradients, train, train_run
+from interrupted_runs import tensors_to_bytes
 from process_groups import run_in_processes
 
 
@@ -45,3 +47,21 @@ def test_evaluation_of_several_processes_is_that_of_one(tmp_path):
 def test_gradient_is_that_of_distributed_data_parallel(tmp_path):
     for found, expected in run_in_processes(2, tmp_path, gradients, tmp_path):
         torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-7)
+
+
+def test_run_resumes_exactly_with_as_many_processes(tmp_path):
+    """With another number, the difference is told."""
+    whole, halves, other = (tmp_path / name for name in ("whole", "halves", "other"))
+    for directory in (whole, halves, other):
+        directory.mkdir()
+    run_in_processes(2, whole, train_run, whole, 4, "")
+    run_in_processes(2, halves, train_run, halves, 2, "")
+    file = str(halves / "after-2.pt")
+    assert run_in_processes(2, halves, train_run, halves, 4, file) == ["", ""]
+    expected, found = (
+        tensors_to_bytes(checkpoint.load(directory / "after-4.pt", torch.device("cpu")))
+        for directory in (whole, halves)
+    )
+    for key in ("model", "average", "optimizer", "losses", "correct", "epoch", "step"):
+        assert found[key] == expected[key]
+    assert train_run(ALONE, other, 3, file) == "processes: 1, before 2"

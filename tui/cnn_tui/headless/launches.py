@@ -50,6 +50,9 @@ def run_in_launch(request: Request, runs_dir: Path, place: Place, *, as_json: bo
         return train_as_member(request, place)
     run = _find_launched(runs_dir, place.launch)
     if run is None:
+        if place.restart:
+            text = f"{runs_dir}: has no run of this launch, which torchrun has started again"
+            raise StorageError(f"{text}: all machines must share the directory of runs")
         run = create_run(runs_dir)
         return train_in_launch(Engine(request, Recorder(run), place=place), run, as_json=as_json)
     state, _ = read_state(run)
