@@ -28,7 +28,7 @@ def how_to_resume(state: RunState, run: RunDirectory) -> str:
 
 
 def how_to_stop(state: RunState, run: RunDirectory) -> str:
-    """Return how to stop a running run, as a phrase: a command, or the process to end."""
+    """Return the way to stop a running run, as a phrase: a command, or the process to end."""
     if state.is_own or (state.loop and "stop" in state.loop.commands):
         return f"stop it first: {command_for('stop', run)}"
     session = state.resumed or state.started

@@ -115,7 +115,7 @@ def three_runs(tmp_path):
 
 
 def test_error_without_runs_says_how_to_start_one(tmp_path):
-    with pytest.raises(ConfigError, match="start one with: cnn-tui run"):
+    with pytest.raises(ConfigError, match=r"import cnn_tui .* with: cnn-tui run"):
         find_run(tmp_path / "runs", "latest")
 
 
