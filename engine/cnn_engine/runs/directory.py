@@ -111,6 +111,18 @@ class RunDirectory:
             return is_held(self.events) or self.is_launched()
         return time.time() - self.events.stat().st_mtime < REMOTE_SILENCE_SECONDS
 
+    def is_restarting(self, host: str) -> bool:
+        """Return True if no process writes the run, but torchrun is about to start them again.
+
+        Args:
+            host: As in `is_live`; False for another machine, where that is unknown.
+
+        Raises:
+            OSError: a file cannot be opened.
+        """
+        is_here = host in ("", socket.gethostname())
+        return is_here and not is_held(self.events) and self.is_launched()
+
 
 def default_runs_dir(*, for_new_run: bool = False) -> Path:
     """Return `./runs`, or the user's data directory if the working directory is read-only.

@@ -31,14 +31,16 @@ RunStatus: TypeAlias = Literal[
     "failed",
     "detached",
     "paused",
+    "restarting",
     "interrupted",
     "damaged",
 ]
-"""A status of `RunState`; `interrupted`: the run has not ended, but no process writes its log;
+"""A status of `RunState`; `restarting`: one of several processes was lost, and they are about to be
+started again; `interrupted`: the run has not ended, but no process writes its log;
 `damaged`: the log cannot be read, or its first event is damaged."""
 
 STATUSES: tuple[RunStatus, ...] = get_args(RunStatus)
-LIVE: frozenset[RunStatus] = frozenset({*get_args(Phase), "paused"}) - ENDED
+LIVE: frozenset[RunStatus] = frozenset({*get_args(Phase), "paused", "restarting"}) - ENDED
 
 CURVE_POINTS = 48
 """Maximum number of validation losses in a summary."""
@@ -280,6 +282,8 @@ def read_summary_in_steps(run: RunDirectory, log: OpenLog) -> Generator[None, No
                 _store(summary, run, stamp)
             is_damaged = stamp[0] and not summary.started
             summary = replace(summary, status="damaged" if is_damaged else "interrupted")
+        elif summary.status in LIVE - {"starting"} and run.is_restarting(summary.host):
+            summary = replace(summary, status="restarting")
         elif found is None and summary.status not in LIVE:
             _store(summary, run, stamp)
     except OSError as error:

@@ -1,16 +1,23 @@
 """The panel with the processes of a run."""
 
+import dataclasses
+import fcntl
+import os
+
 import pytest
 
 from cnn_engine.runlog import events
 from cnn_engine.runlog.lines import from_line
 from cnn_engine.runlog.state import STRAGGLER_EVENTS
+from cnn_engine.runs.directory import RunDirectory
+from cnn_engine.runs.recorder import Recorder
+from cnn_engine.runs.summary import read_summary
 from cnn_tui.dashboard.app import Dashboard
 from cnn_tui.dashboard.screens.run import RunScreen
 from cnn_tui.dashboard.widgets.processes import Processes
 from event_samples import state_after
-from golden import golden_lines, golden_run
-from pilot import assert_screen, settle
+from golden import add_events, golden_lines, golden_run
+from pilot import assert_screen, screen_text, settle
 
 WIDTH = 42
 """Width of the panel's content at 120 columns."""
@@ -84,6 +91,47 @@ def test_missing_values_are_dashes():
     assert [line.replace("─", "").split() for line in drawn(joined(1))[1:]] == [["0", *"–––"]]
     assert lines[2].replace("─", "").split() == ["1", *"–––"]
     assert drawn() == []
+
+
+def cut_run(runs_dir, kind):
+    """Return a run of this machine whose log ends with the first event of a kind."""
+    logged = [*map(from_line, golden_lines("distributed"))]
+    end = next(index for index, event in enumerate(logged) if isinstance(event, kind))
+    run = RunDirectory(runs_dir / "1124-0412-amber")
+    run.path.mkdir()
+    for event in logged[: end + 1]:
+        has_host = isinstance(event, events.RunStarted | events.RunResumed)
+        here = dataclasses.replace(event, host=os.uname().nodename) if has_host else event
+        add_events(run, here)
+    return run
+
+
+async def test_run_is_restarting_between_a_loss_and_the_start_of_its_processes(tmp_path):
+    run = cut_run(tmp_path, events.ProcessLost)
+    with run.launch.open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # as torchrun does
+        assert read_summary(run).status == "restarting"
+        app = Dashboard(RunScreen(run))
+        async with app.run_test(size=(80, 24)) as pilot:
+            await settle(pilot)
+            assert "○ restarting" in screen_text(app).splitlines()[0]
+            with Recorder(run):  # as the first of the new processes does
+                app.screen.poll()
+                await settle(pilot)
+                assert "● training" in screen_text(app).splitlines()[0]
+                assert read_summary(run).status == "training"
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            app.screen.poll()
+            await settle(pilot)
+            assert "interrupted" in screen_text(app).splitlines()[0]
+    assert read_summary(run).status == "interrupted"
+
+
+def test_first_start_of_processes_is_no_restart(tmp_path):
+    run = cut_run(tmp_path, events.RunStarted)
+    with run.launch.open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert read_summary(run).status == "starting"
 
 
 @pytest.mark.usefixtures("fixed_time")

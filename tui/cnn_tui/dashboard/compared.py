@@ -40,7 +40,7 @@ class ComparedRun:
         """Status in one word."""
         if not self.state.has_ended and not self.follower.is_live:
             return "interrupted"
-        return self.state.status
+        return "restarting" if self.follower.is_restarting else self.state.status
 
 
 class TableRow(NamedTuple):

@@ -71,6 +71,9 @@ class Batch:
     is_live: bool | None
     """True if a process writes the log; None if unknown."""
 
+    is_restarting: bool
+    """True if processes are about to be started again after one was lost."""
+
     has_more: bool
     """True if there is more to read."""
 
@@ -93,7 +96,7 @@ class Follower:
         self.error = ""
         """The error from the last read; empty if the files can be read."""
         self.trains_here = trains_here
-        self._was_live = True
+        self._was_live, self._was_restarting = True, False
         self._log = LogReader(run.events)
         self._restarts = 0
         self._events = BatchReader(self._log.poll)
@@ -111,6 +114,7 @@ class Follower:
             output=output,
             restarts=self._log.restarts,
             is_live=self._is_held(events),
+            is_restarting=self._waits_for_restart(events),
             has_more=self._events.has_more or self._output.has_more,
             error=errors[-1] if errors else "",
         )
@@ -126,14 +130,32 @@ class Follower:
             self.trains_here = False
         if batch.is_live is not None:
             self._was_live = batch.is_live
+        self._was_restarting = batch.is_restarting
 
     def _is_held(self, events: list[Event]) -> bool | None:
         """Return True if a process writes the log; None if that is unknown now."""
-        sessions = [event.host for event in events if isinstance(event, RunStarted | RunResumed)]
-        host = sessions[-1] if sessions else self.state.host
+        host = self._host(events)
         with suppress(OSError):
             return self.run.is_live(host) if host else None
         return None
+
+    def _waits_for_restart(self, events: list[Event]) -> bool:
+        """Return True if processes are about to be started again; False if that is unknown now."""
+        host = self._host(events)
+        with suppress(OSError):
+            return bool(host) and self.run.is_restarting(host)
+        return False
+
+    def _host(self, events: list[Event]) -> str:
+        """Return the host of the latest session after these events; empty if unknown."""
+        sessions = [event.host for event in events if isinstance(event, RunStarted | RunResumed)]
+        return sessions[-1] if sessions else self.state.host
+
+    @property
+    def is_restarting(self) -> bool:
+        """True if processes are about to be started again, as of the last read."""
+        has_trained = self.state.phase != "starting" and not self.state.has_ended
+        return self._was_restarting and has_trained
 
     @property
     def is_live(self) -> bool:

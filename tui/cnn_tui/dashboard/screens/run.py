@@ -237,6 +237,7 @@ class RunScreen(DashboardScreen):
         self.header.pending = self.remote.pending
         is_dead = not is_live and not self.state.has_ended
         self.header.is_dead = self.query_one(RunProgress).is_dead = is_dead
+        self.header.is_restarting = self._follower.is_restarting
         own = self._own_alarm()
         alarms = [own] if own else find_alarms(self.state, time.time(), is_live)
         self.alert.alarms = alarms

@@ -16,6 +16,7 @@ BADGES = {
     "validating": ("●", "$text-success"),
     "testing": ("●", "$text-success"),
     "paused": ("‖", "$text-warning"),
+    "restarting": ("○", "$text-warning"),
     "done": ("✓", "$text-success"),
     "stopped": ("■", "$text-warning"),
     "interrupted": ("◌", "$text-warning"),
@@ -53,6 +54,13 @@ class RunHeader(Panel[RunState]):
     is_dead: reactive[bool] = reactive(False, repaint=False)
     """True if the run has not ended, but no process trains it."""
 
+    is_restarting: reactive[bool] = reactive(False, repaint=False)
+    """True if the processes of the run are about to be started again."""
+
+    def watch_is_restarting(self) -> None:
+        """Draw the new status."""
+        self._redraw()
+
     def watch_pending(self) -> None:
         """Draw the new status."""
         self._redraw()
@@ -80,6 +88,8 @@ class RunHeader(Panel[RunState]):
         """Return the status and its badge."""
         if self.is_dead:
             return "interrupted", BADGES["interrupted"]
+        if self.is_restarting:
+            return "restarting", BADGES["restarting"]
         if self.pending in PENDING and not state.has_ended:
             return PENDING[self.pending], PENDING_BADGE
         if state.status == "detached":
