@@ -49,6 +49,7 @@ def test_report_lists_more_than_one_process(count, label):
 @pytest.mark.parametrize(
     ("hosts", "text", "machines"),
     [
+        (("vm",), "1 process on vm", ""),
         (("vm", "vm"), "2 processes on vm", ""),
         (("a", "a", "b", "b"), "4 processes on a, b", "2 machines"),
         (tuple("abcdefgh"), "8 processes on a, b, c and 5 more", "8 machines"),

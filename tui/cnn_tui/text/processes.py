@@ -27,7 +27,8 @@ def joined_text(joined: ProcessesJoined) -> str:
     """Return `4 processes on a, b`."""
     hosts = [safe_text(host, MAX_HOST_LENGTH) for host in dict.fromkeys(joined.hosts)]
     more = f" and {len(hosts) - MAX_HOSTS} more" if len(hosts) > MAX_HOSTS else ""
-    return f"{len(joined.hosts)} processes on {', '.join(hosts[:MAX_HOSTS])}{more}"
+    noun = "process" if len(joined.hosts) == 1 else "processes"
+    return f"{len(joined.hosts)} {noun} on {', '.join(hosts[:MAX_HOSTS])}{more}"
 
 
 def restarted_text(joined: ProcessesJoined) -> str:
@@ -57,9 +58,9 @@ def exchange_share(step_seconds: float, exchange_seconds: float) -> str:
 def processes_line(state: RunState, width: int = 1000) -> str:
     """Return `2 processes on vm: step 14.1–14.3 ms, exchange 12%`, shorter for a small width.
 
-    It is empty without processes, and has no times before they are measured.
+    It is empty for one process, and has no times before they are measured.
     """
-    if state.joined is None:
+    if state.joined is None or len(state.joined.hosts) < 2:
         return ""
     where, count = joined_text(state.joined), f"{len(state.joined.hosts)} processes"
     measured = state.measured[-1] if state.measured else None

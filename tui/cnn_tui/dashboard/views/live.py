@@ -78,7 +78,7 @@ class LiveView(ChartActions, View):
         self.set_class(not (has_parts or state.machine), "-no-machine")
         self.set_class(not has_parts, "-no-parts")
         count = len(state.joined.hosts) if state.joined else 0
-        self.set_class(count > 0, "-processes")
+        self.set_class(count > 1, "-processes")
         self.set_class(count > MANY_PROCESSES, "-many-processes")
         self.resources.border_title = "Step time · machine" if has_parts else "Machine"
         super().show(state)
