@@ -87,7 +87,7 @@ predicted class."""
 
 
 _SOURCE_PLACE = re.compile(r"^\[[^\]]*:[0-9]+\] ")
-"""Where gloo raised an error, as its messages begin: `[/__w/pytorch/…/pair.cc:545] `."""
+"""Beginning of a message of gloo, which names the line that raised the error."""
 
 LOOP_TABLE = "config"
 """Table of the config of another training loop or program, with all its keys."""
