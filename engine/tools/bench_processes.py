@@ -102,7 +102,7 @@ def train(precision: str) -> None:
         control, place, processes = Control(recorder), find_place(), ALONE
         if place is not None:
             rendezvous = Rendezvous(place, lambda: None)
-            processes, _ = rendezvous.join(data.fingerprint(), torch.device("cpu"))
+            processes, _ = rendezvous.join(data.fingerprint(), torch.device("cpu"), print)
             control.join(Meetings(processes))
         trainer = Trainer(config, data, recorder, control, processes=processes)
         for _ in range(2):

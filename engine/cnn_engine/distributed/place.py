@@ -20,7 +20,7 @@ class Place:
     """Counted from 0; the first one records the run."""
 
     count: int
-    """Number of processes, at least 2."""
+    """Number of processes; 1 if others were lost, or if it is a launch of one."""
 
     local_rank: int
     """Counted from 0 on its machine."""
@@ -41,14 +41,12 @@ class Place:
 
 
 def find_place() -> Place | None:
-    """Return this process's place; None if it is alone."""
+    """Return this process's place; None if torchrun has not started it."""
     launch = os.environ.get(LAUNCH, "")
     values = [os.environ.get(name, "") for name in VARIABLES]
     if not launch or not all(value.isdecimal() for value in values):
         return None
     rank, count, local_rank, local_count = map(int, values)
-    if count < 2:
-        return None
     if launch == "none":
         launch = f"{socket.gethostname()}-{os.getppid()}"
     restart = int(os.environ.get("TORCHELASTIC_RESTART_COUNT") or 0)

@@ -14,6 +14,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from cnn_engine.distributed.errors import ProcessLostError
+from cnn_engine.distributed.waits import Waits
 
 
 @contextmanager
@@ -42,6 +43,9 @@ class Processes:
     local_rank: int = 0
     """Number of this process among those of its machine, counted from 0."""
 
+    waits: Waits | None = None
+    """Tells of long waits; None to tell nothing."""
+
     @property
     def is_first(self) -> bool:
         """True for the process that records the run; also if it is alone."""
@@ -69,8 +73,7 @@ class Processes:
     def add(self, tensor: Tensor) -> None:
         """Add the tensors of the other processes to this one, in place."""
         if not self.is_alone:
-            with _told():
-                dist.all_reduce(tensor)
+            self._exchange(tensor)
 
     def average(self, tensors: Iterable[Tensor]) -> None:
         """Replace fp32 tensors by their mean over the processes, in place."""
@@ -78,8 +81,7 @@ class Processes:
         if self.is_alone or not tensors:
             return
         flat = torch.cat([tensor.detach().flatten() for tensor in tensors])
-        with _told():
-            dist.all_reduce(flat)
+        self._exchange(flat)
         flat /= self.count
         means = torch.split(flat, [tensor.numel() for tensor in tensors])
         for tensor, mean in zip(tensors, means, strict=True):
@@ -95,6 +97,14 @@ class Processes:
                 dist.broadcast(values, src=0)
             tensor.detach().copy_(values)
 
+    def _exchange(self, tensor: Tensor) -> None:
+        """Replace a tensor by the sum of those of all processes."""
+        with _told():
+            if self.waits is None or tensor.device.type != "cpu":
+                dist.all_reduce(tensor)
+            else:
+                self.waits.wait(dist.all_reduce(tensor, async_op=True))
+
     def gather(self, message: bytes) -> list[bytes]:
         """Return the messages of all processes, by rank."""
         if self.is_alone:
@@ -102,11 +112,10 @@ class Processes:
         own = _bytes_tensor(message)
         sizes = torch.zeros(self.count, dtype=torch.int64)
         sizes[self.rank] = len(own)
-        with _told():
-            dist.all_reduce(sizes)
-            padded = torch.zeros(self.count, int(sizes.max()), dtype=torch.uint8)
-            padded[self.rank, : len(own)] = own
-            dist.all_reduce(padded)
+        self._exchange(sizes)
+        padded = torch.zeros(self.count, int(sizes.max()), dtype=torch.uint8)
+        padded[self.rank, : len(own)] = own
+        self._exchange(padded)
         pairs = zip(padded, sizes.tolist(), strict=True)
         return [row[:size].numpy().tobytes() for row, size in pairs]
 

@@ -21,6 +21,7 @@ from cnn_engine.distributed.errors import EndedElsewhereError
 from cnn_engine.distributed.interface import choose_interface
 from cnn_engine.distributed.place import Place
 from cnn_engine.distributed.processes import Processes
+from cnn_engine.distributed.waits import Waits
 from cnn_engine.errors import DataError, TrainingError
 from cnn_engine.runlog.events import ProcessesJoined
 from cnn_engine.system.device import device_name
@@ -62,12 +63,15 @@ class Rendezvous:
         """
         return self._wait("plan")
 
-    def join(self, fingerprint: str, device: torch.device) -> tuple[Processes, ProcessesJoined]:
+    def join(
+        self, fingerprint: str, device: torch.device, notify: Callable[[str], None]
+    ) -> tuple[Processes, ProcessesJoined]:
         """Form the group once all processes have the same images and versions.
 
         Args:
             fingerprint: Of the images of this process.
             device: Device of this process.
+            notify: Called with a text if this process waits long for another one.
 
         Returns:
             This process among the others, and the event that describes all.
@@ -112,7 +116,12 @@ class Rendezvous:
             devices=tuple(other["device"] for other in others),
             restarts=place.restart,
         )
-        processes = Processes(rank=place.rank, count=place.count, local_rank=place.local_rank)
+        processes = Processes(
+            rank=place.rank,
+            count=place.count,
+            local_rank=place.local_rank,
+            waits=Waits(self._store, place.rank, joined.hosts, notify),
+        )
         return processes, joined
 
     def _has_own_gpu(self, device: torch.device) -> bool:

@@ -165,7 +165,7 @@ class Engine:
             request: What is to be trained.
             recorder: Records the run.
             resumption: Set if a run is resumed.
-            place: Place of this process if several train; None if it is alone.
+            place: Place of this process if torchrun has started it; else None.
         """
         self._request = request
         self._place = place
@@ -198,7 +198,7 @@ class Engine:
             allow_code: Import the network if it is the user's own code.
             data_dir: Directory that the images were moved to; None if they were not. The run
                 remembers it once the images turn out to be the same.
-            place: Place of this process if several train; None if it is alone.
+            place: Place of this process if torchrun has started it; else None.
 
         Raises:
             ConfigError: there is nothing to resume, a newer version of cnn-tui wrote the run, or
@@ -500,7 +500,7 @@ class Engine:
         from cnn_engine.system.device import choose_device  # noqa: PLC0415
 
         place = self._place
-        if place is None:
+        if place is None or place.count == 1:
             return self._load_data(control), ALONE
         rendezvous = self._rendezvous = Rendezvous(place, control.check)
         if not place.is_first:
@@ -511,10 +511,13 @@ class Engine:
         if place.is_first:  # the others read the images from its cache
             rendezvous.announce({"config": self._request.config.model_dump(mode="json")})
         device = choose_device(self._request.config.train, place.local_rank)
-        processes, joined = rendezvous.join(data.fingerprint(), device)
+        processes, joined = rendezvous.join(data.fingerprint(), device, self._notify)
         self._recorder.record(joined)
         control.join(Meetings(processes))
         return data, processes
+
+    def _notify(self, text: str) -> None:
+        self._recorder.record(Notice(text=text))
 
     def _load_data(self, control: Control) -> "DataSet":
         """Load the images of the request, or of its fallback, which then replaces the request.

@@ -115,7 +115,7 @@ def test_facts_of_all_processes_are_known():
     ("values", "place"),
     [
         ({}, None),
-        (dict(zip(VARIABLES, "0101", strict=True)), None),  # one process
+        (dict(zip(VARIABLES, "0101", strict=True)), (0, 1, 0, 1, "night")),
         (dict(zip(VARIABLES, "3412", strict=True)), (3, 4, 1, 2, "night")),
         (dict(zip(VARIABLES, ("x", "4", "1", "2"), strict=True)), None),
     ],

@@ -120,6 +120,22 @@ def test_run_goes_on_after_a_process_was_killed(tmp_path, start):
     assert (result.returncode, read_state(run)[0].processes) == (0, 2)
 
 
+def test_process_that_hangs_is_named(tmp_path, start):
+    command = start(*CLI, "run", *ENDLESS, "--nproc", "2")
+    run = wait_for_run(tmp_path)
+    process = member(run, 1)
+    process.suspend()
+    wait_until(lambda: events_of(run, events.Notice))
+    process.resume()
+    (notice,) = events_of(run, events.Notice)
+    assert notice.text.startswith(f"Waiting for process 1 on {read_state(run)[0].host} for ")
+    done = epochs_done(run)
+    wait_until(lambda: epochs_done(run) > done)
+    command.send_signal(signal.SIGTERM)
+    command.communicate(timeout=60)
+    assert read_state(run)[0].status == "stopped"
+
+
 def test_error_of_another_process_is_that_of_the_run(tmp_path, write_module):
     write_module(
         "networks",
