@@ -13,10 +13,12 @@ from cnn_engine.runlog.lines import from_line
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.summary import summarize
+from cnn_tui.dashboard.widgets.processes import Processes
 from cnn_tui.headless.printer import JsonPrinter, LinePrinter
 from cnn_tui.text.json import to_json
 from cnn_tui.text.log_lines import log_line
 from cnn_tui.text.metrics import metric_rows
+from cnn_tui.text.processes import processes_line
 from golden import DATA, golden_lines
 
 PROPERTIES = [name for name, value in vars(RunState).items() if isinstance(value, property)]
@@ -80,6 +82,8 @@ def show_all(lines):
             printer.show(event, state)
         for name in PROPERTIES:
             getattr(state, name)
+    processes_line(state)
+    Processes().draw(state, 42, 9)
     for is_live in (True, False):
         find_alarms(state, state.last_time + 100.0, is_live)
     if state.test is not None:
