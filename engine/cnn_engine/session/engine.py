@@ -47,6 +47,7 @@ from cnn_engine.runs.console import write_traceback
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.hints import command_for
 from cnn_engine.runs.recorder import HandedOver, Recorder
+from cnn_engine.runs.summary import read_state
 from cnn_engine.session.process_exit import exits_raise
 from cnn_engine.session.request import Request
 from cnn_engine.session.spawn import spawn
@@ -64,6 +65,9 @@ if TYPE_CHECKING:
 
 LOST_EXIT_CODE = 75
 """Exit code after another process of the run was lost; a temporary failure in `sysexits.h`."""
+
+TORCHRUN_SECONDS = 30.0
+"""Maximum time that torchrun may take to end after its processes."""
 
 NETWORK_MODULES = ("torch.nn.modules.module", "torch.autograd")
 """Modules that call a network's forward and backward."""
@@ -149,6 +153,17 @@ def _with_hint(error: DataError, request: Request, run: RunDirectory) -> DataErr
     return DataError(f"{error}; if the images were moved: {command}")
 
 
+def _wait_for_torchrun(run: RunDirectory) -> bool:
+    """Return True if torchrun does not hold the run, or ends soon after it."""
+    give_up = time.monotonic() + TORCHRUN_SECONDS
+    while run.is_launched():
+        state, _ = read_state(run)
+        if not state.has_ended or time.monotonic() > give_up:
+            return False
+        time.sleep(0.1)
+    return True
+
+
 class Engine:
     """Trains in a non-daemon thread, which continues when the dashboard ends."""
 
@@ -206,8 +221,9 @@ class Engine:
             DataError: its checkpoints are damaged, or there are no images.
             StorageError: another process holds it, or it cannot be read or written.
         """
-        if place is None and run.is_launched():
-            raise RunHeldError(f"run {run.id}: torchrun is training it")
+        if place is None and not _wait_for_torchrun(run):
+            command = command_for("watch", run)
+            raise RunHeldError(f"run {run.id}: torchrun is training it; to watch it: {command}")
         recorder = Recorder(run, handed_over)
         try:
             state = recorder.state
