@@ -120,3 +120,17 @@ def train_run(processes: Processes, directory: Path, epochs: int, file: str) -> 
     if processes.is_first:
         (run.directory.path / "last.pt").rename(directory / f"after-{epochs}.pt")
     return "; ".join(run.recorder.state.prepared.differences)
+
+
+def train_with_drift(processes: Processes, directory: Path) -> tuple[list[str], torch.Tensor]:
+    """Train two epochs, and change a weight of process 1 in the first; return the notices."""
+    trainer = make_trainer(processes, directory, "train.epochs=2", "train.precision=fp32")
+    trainer.control.join(Meetings(processes))
+    trainer.control.begin_training(trainer)
+    trainer._run_epoch()
+    if not processes.is_first:
+        trainer.learner.weights.flat.data[0] += 1
+    trainer._run_epoch()
+    trainer.close()
+    notices = [notice.text for notice in trainer.recorder.state.notices]
+    return notices, trainer.learner.weights.flat.detach().clone()

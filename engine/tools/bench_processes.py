@@ -101,7 +101,7 @@ def train(precision: str) -> None:
         recorder = Recorder(create_run(Path(directory)))
         control, place, processes = Control(recorder), find_place(), ALONE
         if place is not None:
-            rendezvous = Rendezvous(place, lambda: None)
+            rendezvous = Rendezvous.connect(place, lambda: None)
             processes, _ = rendezvous.join(data.fingerprint(), torch.device("cpu"), print)
             control.join(Meetings(processes))
         trainer = Trainer(config, data, recorder, control, processes=processes)

@@ -10,11 +10,11 @@ import socket
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, Self
 
 import torch
 import torch.distributed as dist
-from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 
 from cnn_engine.distributed.errors import EndedElsewhereError
@@ -39,17 +39,23 @@ REASON_SECONDS = 2.0
 class Rendezvous:
     """The texts that the processes of a launch exchange."""
 
-    def __init__(self, place: Place, check: Callable[[], None]) -> None:
-        """Connect to torchrun's store.
+    def __init__(self, place: Place, check: Callable[[], None], store: Store) -> None:
+        """Exchange texts through a store.
 
         Args:
             place: The place of this process.
             check: Called while it waits; may raise to stop.
+            store: Store of all processes.
         """
         self._place, self._check = place, check
-        store, _, _ = next(rendezvous("env://", place.rank, place.count))
-        # The store outlives the processes: those that are started again must not find old texts.
+        # It outlives the processes: those that are started again must not find old texts.
         self._store = PrefixStore(f"cnn-tui/{place.restart}/{place.count}", store)
+
+    @classmethod
+    def connect(cls, place: Place, check: Callable[[], None]) -> Self:
+        """Connect to torchrun's store; arguments as for a new object."""
+        store, _, _ = next(rendezvous("env://", place.rank, place.count))
+        return cls(place, check, store)
 
     def announce(self, plan: dict[str, Any]) -> None:
         """Tell the other processes the plan of the run; called by the first one."""
@@ -98,6 +104,10 @@ class Rendezvous:
                 raise TrainingError(f"{who} has {versions}: install the same version")
             if other["fingerprint"] != own["fingerprint"]:
                 raise DataError(f"{who} has other images than {own['host']}: data.path")
+        if self._place.is_first:
+            self._set("go", {})  # it can no longer be stopped before the group exists
+        else:
+            self._wait("go")
         is_one_machine = len({other["host"] for other in others}) == 1
         choose_interface(os.environ.get("MASTER_ADDR", ""), is_one_machine=is_one_machine)
         if device.type == "cuda":

@@ -31,12 +31,19 @@ class HandedOver(NamedTuple):
 class Recorder:
     """Records a run's events and keeps its state and cached summary up to date."""
 
-    def __init__(self, run: RunDirectory, handed_over: HandedOver | None = None) -> None:
+    def __init__(
+        self,
+        run: RunDirectory,
+        handed_over: HandedOver | None = None,
+        commands_read: int | None = None,
+    ) -> None:
         """Lock a new or existing run and read its log.
 
         Args:
             run: The run.
             handed_over: Set if another process has handed the run over.
+            commands_read: Bytes of the commands file that belong to earlier sessions; all of it by
+                default.
 
         Raises:
             RunHeldError: another process is writing the run.
@@ -48,10 +55,11 @@ class Recorder:
         except RunHeldError:
             raise RunHeldError(_held_text(run)) from None
         remove_temporary_files(run.path)
-        skip_bytes = run.commands.stat().st_size if run.commands.exists() else 0
-        self.commands = CommandReader(
-            run.commands, handed_over.commands_read if handed_over else skip_bytes
-        )
+        if handed_over is not None:
+            commands_read = handed_over.commands_read
+        elif commands_read is None:
+            commands_read = commands_size(run)
+        self.commands = CommandReader(run.commands, commands_read)
         """Commands for this session; those of earlier sessions are skipped."""
         self.state, damaged_lines = read_state(run)
         self._damaged_lines = damaged_lines + self._log.was_torn
@@ -132,6 +140,11 @@ class Recorder:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def commands_size(run: RunDirectory) -> int:
+    """Return the size of a run's commands file in bytes."""
+    return run.commands.stat().st_size if run.commands.exists() else 0
 
 
 def _held_text(run: RunDirectory) -> str:

@@ -1,11 +1,12 @@
 """Background training: a process without a terminal, independent of the one that starts it.
 
-    python -m cnn_engine.session.background RUN_DIR [LOG COMMANDS_READ]
+    python -m cnn_engine.session.background RUN_DIR [[LOG] COMMANDS_READ]
 
 resumes the run from its last checkpoint, or trains it from the start if there is none. The two
 numbers are the fields of `HandedOver`, if another process hands the run over. Under torchrun,
-several such processes train the run together. Tracebacks and the output of libraries are written to
-the run's `console.log`.
+several such processes train the run together, and COMMANDS_READ is the size of the commands file
+before they were started. Tracebacks and the output of libraries are written to the run's
+`console.log`.
 """
 
 import faulthandler
@@ -14,7 +15,7 @@ import sys
 from pathlib import Path
 
 from cnn_engine.checkpoints.resume import find_checkpoint
-from cnn_engine.distributed.place import find_place
+from cnn_engine.distributed.place import Place, find_place
 from cnn_engine.errors import UserError
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.recorder import HandedOver, Recorder
@@ -56,7 +57,8 @@ def start_processes(request: Request, run: RunDirectory, count: int) -> int:
     """
     with Recorder(run) as recorder:
         recorder.record(run_started(request, run, count))
-    return spawn_processes(run, count)
+        commands_read = recorder.commands.bytes_read
+    return spawn_processes(run, count, commands_read)
 
 
 def resume_in_background(run: RunDirectory) -> None:
@@ -85,7 +87,11 @@ def main() -> None:
             if not place.is_first:
                 sys.exit(train_as_member(Request.from_state(state, allow_code=True), place))
         engine = Engine.resume(
-            run, handed_over=_handed_over(), allow_code=place is not None, place=place
+            run,
+            handed_over=_handed_over(),
+            allow_code=place is not None,
+            place=place,
+            commands_read=_commands_read(place),
         )
         stop_on_signals(engine)
         engine.start()
@@ -94,6 +100,15 @@ def main() -> None:
         print(error, file=sys.stderr)  # noqa: T201 - into the console.log
         sys.exit(error.exit_code)
     sys.exit(engine.exit_code if place is None else engine.exit_code_for_torchrun)
+
+
+def _commands_read(place: Place | None) -> int | None:
+    """Return the size of the commands file before torchrun was started.
+
+    None if it is unknown, or if these processes were started again: then it has old commands.
+    """
+    is_first_start = place is not None and not place.restart
+    return int(sys.argv[2]) if is_first_start and len(sys.argv) == 3 else None
 
 
 def _handed_over() -> HandedOver | None:

@@ -203,6 +203,7 @@ class Engine:
         allow_code: bool = False,
         data_dir: Path | None = None,
         place: Place | None = None,
+        commands_read: int | None = None,
     ) -> Self:
         """Return an engine that resumes a run, which it locks.
 
@@ -214,6 +215,8 @@ class Engine:
             data_dir: Directory that the images were moved to; None if they were not. The run
                 remembers it once the images turn out to be the same.
             place: Place of this process if torchrun has started it; else None.
+            commands_read: Bytes of the commands file that belong to earlier sessions; all of it by
+                default.
 
         Raises:
             ConfigError: there is nothing to resume, a newer version of cnn-tui wrote the run, or
@@ -224,7 +227,7 @@ class Engine:
         if place is None and not _wait_for_torchrun(run):
             command = command_for("watch", run)
             raise RunHeldError(f"run {run.id}: torchrun is training it; to watch it: {command}")
-        recorder = Recorder(run, handed_over)
+        recorder = Recorder(run, handed_over, commands_read)
         try:
             state = recorder.state
             if state.started and state.started.format > FORMAT:
@@ -264,8 +267,11 @@ class Engine:
         """Processes of the run's latest session."""
         return self._recorder.state.processes
 
-    def leave_to_others(self) -> None:
+    def leave_to_others(self) -> int:
         """Release the run, which processes of torchrun are to resume instead of this one.
+
+        Returns:
+            Size of the commands file, whose content belongs to earlier sessions, in bytes.
 
         Raises:
             ConfigError: the images were moved, which only a process that trains can check.
@@ -276,6 +282,7 @@ class Engine:
                 raise ConfigError("resume: --data-dir cannot be used with several processes")
             if resumption is not None and resumption.epochs is not None:
                 self._record_epochs(resumption.epochs)
+            return self._recorder.commands.bytes_read
 
     def _record_epochs(self, epochs: int) -> None:
         event = CommandApplied(command="epochs", by="cli", value=float(epochs))
@@ -518,7 +525,7 @@ class Engine:
         place = self._place
         if place is None or place.count == 1:
             return self._load_data(control), ALONE
-        rendezvous = self._rendezvous = Rendezvous(place, control.check)
+        rendezvous = self._rendezvous = Rendezvous.connect(place, control.check)
         if not place.is_first:
             config = from_dict(rendezvous.wait_for_plan()["config"], allow_code=True)
             self._request = replace(self._request, config=config, fallback=None)

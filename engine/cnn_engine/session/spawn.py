@@ -4,13 +4,13 @@ import fcntl
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from threading import Thread
 
 from cnn_engine.errors import StorageError
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.hints import command_for
 from cnn_engine.runs.recorder import HandedOver
-from cnn_engine.system.threads import choose_threads
 
 MODULE = "cnn_engine.session.background"
 
@@ -34,7 +34,7 @@ def spawn(run: RunDirectory, handed_over: HandedOver) -> None:
     _start(run, ["-m", MODULE, str(run.path.absolute()), *map(str, handed_over)], handed_over.log)
 
 
-def spawn_processes(run: RunDirectory, count: int) -> int:
+def spawn_processes(run: RunDirectory, count: int, commands_read: int) -> int:
     """Start torchrun in a new session, with processes that train the run together.
 
     It starts them again from the last checkpoint if one is lost.
@@ -42,21 +42,42 @@ def spawn_processes(run: RunDirectory, count: int) -> int:
     Args:
         run: The run, of which no process has the lock.
         count: Number of processes.
+        commands_read: Bytes of the commands file that belong to earlier sessions; later commands
+            are for the processes, although they read them only once they run.
 
     Returns:
-        Process id of torchrun, which is that of its process group too.
+        Process id of torchrun.
 
     Raises:
         StorageError: it cannot be started.
     """
+    # Imported here, so that the first screen does not wait for psutil.
+    from cnn_engine.system.threads import choose_threads  # noqa: PLC0415
+
     program = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
     options = [f"--max-restarts={MAX_RESTARTS}", f"--signals-to-handle={HANDLED_SIGNALS}"]
     threads = str(max(1, choose_threads() // count))
     environment = {"OMP_NUM_THREADS": threads} | os.environ | {"PYTHONSAFEPATH": "1"}
     with run.launch.open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # until torchrun ends, which inherits it
-        command = [*program, *options, "-m", MODULE, str(run.path.absolute())]
+        arguments = [str(run.path.absolute()), str(commands_read)]
+        command = [*program, *options, "-m", MODULE, *arguments]
         return _start(run, command, lock.fileno(), environment)
+
+
+def kill_processes(process_id: int) -> None:
+    """Kill torchrun and the processes that it has started, which have sessions of their own.
+
+    Args:
+        process_id: Process id of torchrun.
+    """
+    import psutil  # noqa: PLC0415 - the first screen does not need it
+
+    with suppress(psutil.NoSuchProcess):
+        agent = psutil.Process(process_id)
+        for process in [agent, *agent.children(recursive=True)]:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
 
 
 def _start(

@@ -45,7 +45,7 @@ def choose_device(config: TrainConfig, number: int = 0) -> torch.device:
 def _device(name: str, number: int) -> torch.device:
     if name == "cpu":
         return torch.device("cpu")
-    return torch.device(name, number % torch.cuda.device_count() if name == "cuda" else 0)
+    return torch.device(name, number % max(1, torch.cuda.device_count()) if name == "cuda" else 0)
 
 
 def choose_precision(config: TrainConfig, device: torch.device) -> str:

@@ -160,9 +160,15 @@ class Learner:
         return loss, correct.long()
 
     def copy_from_first(self) -> None:
-        """Use the first process's weights in all processes of the run."""
-        self.processes.copy_from_first(self.weights.state_dict().values())
+        """Use the weights, and the optimizer's tensors, of the first process in all of them."""
+        state = self.weights.state_dict().values()
+        self.processes.copy_from_first([*state, *self.optimizer.flat_tensors])
         self.weights.copy_to_model()
+
+    def checksum(self) -> str:
+        """Return the sum of the bits of all weights and of the optimizer's tensors."""
+        tensors = [tensor.detach().view(torch.int32) for tensor in self.optimizer.flat_tensors]
+        return " ".join(str(tensor.sum(dtype=torch.int64).item()) for tensor in tensors)
 
     def average_statistics(self) -> None:
         """Average the running statistics of batch norm over the processes.

@@ -229,9 +229,22 @@ class Trainer:
         self._alarms.check()
         if self._budget is not None:
             self._plan_budget(self._budget)
+        self._correct_drift()
         self._save_after_epoch()
         if validation is not None:
             self._inspector.write_validation_maps(self.learner, self.epoch)
+
+    def _correct_drift(self) -> None:
+        """Use the first process's weights in all if they differ, as after a fault of memory."""
+        processes = self.state.processes
+        if processes.is_alone:
+            return
+        sums = processes.gather(self.learner.checksum().encode())
+        if others := [rank for rank, each in enumerate(sums) if each != sums[0]]:
+            self.learner.copy_from_first()
+            ranks = ", ".join(map(str, others))
+            text = f"Weights of process {ranks} differed; those of process 0 are used from now on"
+            self.recorder.record(Notice(text=f"Epoch {self.epoch}: {text}"))
 
     def begin_epoch(self) -> None:
         """Advance to the next epoch."""

@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 
 from cnn_engine.checkpoints import checkpoint
 from cnn_engine.distributed.processes import ALONE, Processes
-from distributed_training import PLAIN, evaluate_and_draw, gradients, train, train_run
+from distributed_training import (
+    PLAIN,
+    evaluate_and_draw,
+    gradients,
+    train,
+    train_run,
+    train_with_drift,
+)
 from interrupted_runs import tensors_to_bytes
 from process_groups import run_in_processes
 
@@ -65,3 +72,10 @@ def test_run_resumes_exactly_with_as_many_processes(tmp_path):
     for key in ("model", "average", "optimizer", "losses", "correct", "epoch", "step"):
         assert found[key] == expected[key]
     assert train_run(ALONE, other, 3, file) == "processes: 1, before 2"
+
+
+def test_weights_that_differ_are_replaced_and_told(tmp_path):
+    (notices, first), (_, second) = run_in_processes(2, tmp_path, train_with_drift, tmp_path)
+    text = "Weights of process 1 differed; those of process 0 are used from now on"
+    assert notices == [f"Epoch 2: {text}"]
+    assert torch.equal(first, second)

@@ -41,7 +41,7 @@ def poison(patches, first, last=math.inf, when=lambda module: module.training):
         return logits
 
     patches.setattr(nn.Module, "__call__", call)
-    patches.setattr("cnn_engine.training.step_logger.EVENT_SECONDS", 0.0)
+    patches.setattr("cnn_engine.training.trainer.EVENT_SECONDS", 0.0)
 
 
 def rollbacks(run):

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import time
 
 import psutil
 import pytest
@@ -118,6 +119,35 @@ def test_run_goes_on_after_a_process_was_killed(tmp_path, start):
     assert "Traceback" not in output
     result = cnn_tui("resume", "--epochs", state.epoch + 1, cwd=tmp_path)  # as many as before
     assert (result.returncode, read_state(run)[0].processes) == (0, 2)
+
+
+def test_second_signal_kills_all_processes(tmp_path, start):
+    """As in a run of one process; the first one would save a checkpoint."""
+    command = start(*CLI, "run", *ENDLESS, "--nproc", "2")
+    run = wait_for_run(tmp_path, epochs=1)
+    processes = [member(run, rank) for rank in range(2)]
+    for process in processes:
+        process.suspend()  # so that the first signal has no effect yet
+    command.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    command.send_signal(signal.SIGINT)
+    output, _ = command.communicate(timeout=30)
+    assert command.returncode == 128 + signal.SIGINT
+    assert "quit immediately" in output
+    psutil.wait_procs(processes, timeout=10)
+    assert not any(process.is_running() for process in processes)
+    wait_until(lambda: not run.is_live(""))
+
+
+def test_stop_while_images_are_read_ends_all_processes(tmp_path, start):
+    command = start(*CLI, "run", *ENDLESS, "--nproc", "2")
+    wait_until(lambda: list((tmp_path / "runs").glob("*/events.jsonl")))
+    run = only_run(tmp_path)
+    send(run.commands, Command(name="stop", by="cli"))
+    command.communicate(timeout=60)
+    assert command.returncode == 0
+    assert read_state(run)[0].status == "stopped"
+    assert "Traceback" not in run.console.read_text()
 
 
 def test_process_that_hangs_is_named(tmp_path, start):

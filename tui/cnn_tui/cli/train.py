@@ -258,9 +258,9 @@ def resume(  # noqa: PLR0913 - one parameter per option
     if count > 1:
         from cnn_engine.session.spawn import spawn_processes
 
-        engine.leave_to_others()
+        commands_read = engine.leave_to_others()
         seen = directory.events.stat().st_size
-        process_id = spawn_processes(directory, count)
+        process_id = spawn_processes(directory, count, commands_read)
         _exit(_follow(directory, process_id, options, seen, no_ui=no_ui, as_json=as_json))
     _exit(_train(engine, directory, options, on_hangup, no_ui=no_ui, as_json=as_json))
 

@@ -21,6 +21,7 @@ from cnn_engine.runs.summary import read_state
 from cnn_engine.session.engine import Engine
 from cnn_engine.session.member import train_as_member
 from cnn_engine.session.request import Request
+from cnn_engine.session.spawn import kill_processes
 from cnn_tui.headless.printer import JsonPrinter, LinePrinter
 from cnn_tui.headless.run import hangup_proof_streams, resume_hint, run_headless
 from cnn_tui.live.follower import Printer, follow
@@ -115,12 +116,12 @@ def _pass_signals_on(run: RunDirectory, process_id: int) -> Callable[[], Path]:
     def stop(number: signal.Signals) -> None:
         try:
             send(run.commands, Command(name="stop", by=number.name))
-        except StorageError:
-            os.kill(process_id, signal.SIGTERM)
+        except StorageError:  # torchrun passes it on
+            with suppress(ProcessLookupError):
+                os.kill(process_id, signal.SIGTERM)
 
     def quit_now(number: signal.Signals) -> None:
-        with suppress(ProcessLookupError):
-            os.killpg(process_id, signal.SIGKILL)
+        kill_processes(process_id)
         notify(f"quit immediately. {resume_hint(run)}")
         sys.stderr.flush()
         os._exit(128 + number)
