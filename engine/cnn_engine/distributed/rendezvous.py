@@ -17,7 +17,7 @@ import torch.distributed as dist
 from torch.distributed.distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 
-from cnn_engine.distributed.errors import EndedElsewhereError
+from cnn_engine.distributed.errors import EndedElsewhereError, ProcessLostError
 from cnn_engine.distributed.interface import choose_interface
 from cnn_engine.distributed.place import Place
 from cnn_engine.distributed.processes import Processes
@@ -156,12 +156,15 @@ class Rendezvous:
     def find_reason(self) -> tuple[str, int] | None:
         """Return why another process has ended and its exit code; None if it told no reason."""
         give_up = time.monotonic() + REASON_SECONDS
-        while time.monotonic() < give_up:
-            for rank in range(1, self._place.count):
-                if self._store.check([key := f"reason/{rank}"]):
-                    reason = json.loads(self._store.get(key))
-                    return f"process {rank} on {reason['host']}: {reason['text']}", reason["code"]
+        while (reason := self._told_reason()) is None and time.monotonic() < give_up:
             time.sleep(POLL_SECONDS)
+        return reason
+
+    def _told_reason(self) -> tuple[str, int] | None:
+        for rank in range(1, self._place.count):
+            if self._store.check([key := f"reason/{rank}"]):
+                reason = json.loads(self._store.get(key))
+                return f"process {rank} on {reason['host']}: {reason['text']}", reason["code"]
         return None
 
     def _set(self, key: str, value: dict[str, Any]) -> None:
@@ -169,6 +172,8 @@ class Rendezvous:
 
     def _wait(self, key: str) -> dict[str, Any]:
         while not self._store.check([key]):
+            if self._place.is_first and (reason := self._told_reason()) is not None:
+                raise ProcessLostError(reason[0])
             if not self._place.is_first and self._store.check(["ended"]):
                 raise EndedElsewhereError
             self._check()

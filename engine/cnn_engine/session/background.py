@@ -20,7 +20,7 @@ from cnn_engine.errors import UserError
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.recorder import HandedOver, Recorder
 from cnn_engine.runs.summary import read_state
-from cnn_engine.session.engine import Engine, run_started
+from cnn_engine.session.engine import LOST_EXIT_CODE, Engine, run_started
 from cnn_engine.session.member import stop_on_signals, train_as_member
 from cnn_engine.session.request import Request
 from cnn_engine.session.spawn import spawn, spawn_processes
@@ -85,7 +85,8 @@ def main() -> None:
             if place.restart and state.finished is not None and state.has_ended:
                 sys.exit(0)  # another start would end alike
             if not place.is_first:
-                sys.exit(train_as_member(Request.from_state(state, allow_code=True), place))
+                code = train_as_member(Request.from_state(state, allow_code=True), place)
+                sys.exit(code if code == LOST_EXIT_CODE else 0)  # the run has its error
         engine = Engine.resume(
             run,
             handed_over=_handed_over(),

@@ -397,16 +397,20 @@ class Engine:
             if self._place.is_first:
                 self._rendezvous.end()
             elif outcome.status == "failed":
-                text = outcome.error.partition("; see ")[0]  # its console.log is temporary
+                # Its own is temporary, and written into that of the run.
+                text = outcome.error.replace(str(self._recorder.run.console), "console.log")
                 self._rendezvous.tell_reason(text, outcome.exit_code)
         return outcome
 
     def _finish_after_loss(self, error: Exception) -> RunFinished | None:
         """Return the run's last event after another process has ended; None without its reason."""
-        reason = self._rendezvous.find_reason() if self._rendezvous else None
+        reason = None
+        if self._rendezvous is not None:
+            reason = self._rendezvous.find_reason()
+            if self._place is not None and self._place.is_first:
+                self._rendezvous.end()
         if reason is not None:
             text, exit_code = reason
-            text = f"{text}; see {self._recorder.run.console}"
             return self._finished("failed", exit_code, text)
         self._recorder.record(ProcessLost(text=str(error)))
         return None
@@ -515,6 +519,7 @@ class Engine:
         Raises:
             ConfigError: the batch has fewer images than there are processes.
             DataError: there are no images, or other processes have others.
+            StorageError: this machine does not have the directory of runs.
             StopRequested: the user asked to stop.
         """
         from cnn_engine.distributed.processes import ALONE  # noqa: PLC0415 - imports PyTorch
@@ -527,12 +532,18 @@ class Engine:
             return self._load_data(control), ALONE
         rendezvous = self._rendezvous = Rendezvous.connect(place, control.check)
         if not place.is_first:
-            config = from_dict(rendezvous.wait_for_plan()["config"], allow_code=True)
+            plan = rendezvous.wait_for_plan()
+            if not exists(plan["run"]):
+                text = f"{plan['run']} does not exist here: all machines must share the directory"
+                raise StorageError(f"{text} of runs")
+            config = from_dict(plan["config"], allow_code=True)
             self._request = replace(self._request, config=config, fallback=None)
         check_share(self._request.config.train, place.count)
         data = self._load_data(control)
         if place.is_first:  # the others read the images from its cache
-            rendezvous.announce({"config": self._request.config.model_dump(mode="json")})
+            run = str(self._recorder.run.path.absolute())
+            values = self._request.config.model_dump(mode="json")
+            rendezvous.announce({"config": values, "run": run})
         device = choose_device(self._request.config.train, place.local_rank)
         processes, joined = rendezvous.join(data.fingerprint(), device, self._notify)
         self._recorder.record(joined)

@@ -23,6 +23,9 @@ def train_as_member(request: Request, place: Place) -> int:
     Args:
         request: What is to be trained; the first process may decide otherwise.
         place: Place of this process.
+
+    Returns:
+        0 if the run is done or was stopped, so that it is not started again.
     """
     with tempfile.TemporaryDirectory(prefix="cnn-tui-") as directory:
         run = create_run(Path(directory))
@@ -32,7 +35,7 @@ def train_as_member(request: Request, place: Place) -> int:
         engine.join()
         if run.console.exists():
             sys.stderr.write(run.console.read_text(errors="replace"))
-    return engine.exit_code_for_torchrun
+    return 0 if engine.is_stopped else engine.exit_code
 
 
 def stop_on_signals(engine: Engine) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.distributed import HashStore
 
-from cnn_engine.distributed.errors import EndedElsewhereError
+from cnn_engine.distributed.errors import EndedElsewhereError, ProcessLostError
 from cnn_engine.distributed.place import Place
 from cnn_engine.distributed.rendezvous import Rendezvous
 from cnn_engine.errors import DataError, TrainingError
@@ -82,7 +82,7 @@ def test_reason_of_another_process_is_found(monkeypatch):
         4,
     )
     monkeypatch.setattr("cnn_engine.distributed.rendezvous.REASON_SECONDS", 0.0)
-    assert first.find_reason() is None
+    assert rendezvous_of_two(HashStore())[0].find_reason() is None
 
 
 def test_process_is_not_left_alone_before_the_group_exists():
@@ -95,3 +95,12 @@ def test_process_is_not_left_alone_before_the_group_exists():
         first._set("ready/0", facts | {"fingerprint": "images"})
         first.end()
         assert isinstance(joining.exception(30), EndedElsewhereError)
+
+
+def test_error_of_a_process_before_the_group_exists_ends_the_first_one():
+    """As on a machine without the images."""
+    first, second = rendezvous_of_two(HashStore())
+    second.tell_reason("data.path: does not exist", 3)
+    with pytest.raises(ProcessLostError, match=r"process 1 on .*: data\.path: does not exist"):
+        first.join("images", torch.device("cpu"), print)
+    assert first.find_reason()[1] == 3

@@ -157,6 +157,19 @@ def test_run_goes_on_with_the_machine_that_is_left(tmp_path, machines):
     assert read_state(run)[0].status == "stopped"
 
 
+def test_machine_without_the_directory_of_runs_is_refused(tmp_path, machines):
+    """The second one has another disk there."""
+    line = line_of_docs(tmp_path / "runs")
+    (tmp_path / "runs").mkdir()
+    first = machines.start("a", line)
+    machines.start("b", f'unshare --mount sh -c "mount -t tmpfs none runs && exec {line}"')
+    assert first.wait(90) == 1
+    state, _ = read_state(only_run(tmp_path))
+    assert state.status == "failed"
+    assert state.finished.error.startswith("process 1 on b: ")
+    assert state.finished.error.endswith("all machines must share the directory of runs")
+
+
 @pytest.mark.skipif(HAS_NAMESPACES, reason="the other tests do the same on two machines")
 def test_two_agents_on_one_machine_train_one_run(tmp_path):
     with socket.socket() as found:
