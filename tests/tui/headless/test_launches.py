@@ -8,10 +8,13 @@ import time
 import psutil
 import pytest
 
+from cnn_engine.distributed.place import Place
 from cnn_engine.runlog import events
 from cnn_engine.runs.commands import Command, send
 from cnn_engine.runs.summary import read_state
-from runs_for_tests import events_of, wait_until
+from cnn_engine.session.engine import run_started
+from cnn_tui.headless import launches
+from runs_for_tests import RunForTests, events_of, wait_until
 from terminal import CLI, SET_SMALL, cnn_tui, environment
 from terminal_runs import epochs_done, only_run
 
@@ -210,6 +213,41 @@ def test_torchrun_by_hand_goes_on_with_its_run(tmp_path, start):
     assert command.returncode == 0  # it is not started again
     assert read_state(run)[0].status == "stopped"
     assert only_run(tmp_path).id == run.id
+
+
+@pytest.mark.parametrize(
+    ("end", "restart", "result"),
+    [
+        (None, 0, "continued"),
+        (("stopped", 143), 0, "continued"),  # requeued
+        (("stopped", 0), 0, "new"),
+        (("done", 0), 0, "new"),
+        (("failed", 4), 0, "new"),
+        (("failed", 4), 1, 4),
+        (("done", 0), 1, 0),
+    ],
+)
+def test_run_of_a_launch_is_continued_if_it_has_not_ended(
+    tmp_path, monkeypatch, end, restart, result
+):
+    """The same id may be given to torchrun each night."""
+    run = RunForTests(tmp_path)
+    run.recorder.record(run_started(run.engine._request, run.directory, 2, "night"))
+    if end is not None:
+        status, exit_code = end
+        run.recorder.record(events.RunFinished(status=status, exit_code=exit_code, seconds=1.0))
+    run.recorder.close()
+    trained = []
+
+    def train_in_launch(engine, directory, *, as_json):
+        engine._recorder.close()
+        trained.append("continued" if directory.id == run.directory.id else "new")
+        return 0
+
+    monkeypatch.setattr(launches, "train_in_launch", train_in_launch)
+    place = Place(rank=0, count=2, local_rank=0, local_count=2, restart=restart, launch="night")
+    code = launches.run_in_launch(run.engine._request, tmp_path, place, as_json=False)
+    assert (trained or [code]) == [result]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cnn_engine.distributed.place import Place
 from cnn_engine.errors import StorageError, TrainingError
-from cnn_engine.runlog.events import RunStarted
+from cnn_engine.runlog.events import RunFinished, RunStarted
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.commands import Command, send
@@ -28,6 +28,9 @@ from cnn_tui.live.follower import Printer, follow
 from cnn_tui.terminal.signals import StopSignals
 from cnn_tui.terminal.tty import notify
 
+SIGNAL_EXIT_CODE = 128
+"""Exit codes above are of signals."""
+
 NEWEST = 20
 """Runs among which one of this launch is looked for."""
 
@@ -35,8 +38,8 @@ NEWEST = 20
 def run_in_launch(request: Request, runs_dir: Path, place: Place, *, as_json: bool) -> int:
     """Train as one of the processes that torchrun has started, and return the exit code.
 
-    The first one records and prints the run. If torchrun has started the processes again, it
-    continues the run.
+    The first one records and prints the run. If torchrun has started the processes again, or if the
+    newest run of this name of a launch has no end or was stopped by a signal, it continues that.
 
     Args:
         request: What is to be trained.
@@ -50,16 +53,21 @@ def run_in_launch(request: Request, runs_dir: Path, place: Place, *, as_json: bo
     if not place.is_first:
         return train_as_member(request, place)
     run = _find_launched(runs_dir, place.launch)
-    if run is None:
-        if place.restart:
-            text = f"{runs_dir}: has no run of this launch, which torchrun has started again"
-            raise StorageError(f"{text}: all machines must share the directory of runs")
-        run = create_run(runs_dir)
+    if run is None and place.restart:
+        text = f"{runs_dir}: has no run of this launch, which torchrun has started again"
+        raise StorageError(f"{text}: all machines must share the directory of runs")
+    finished = read_state(run)[0].finished if run is not None else None
+    if finished is not None and place.restart:
+        return finished.exit_code  # another start would end alike
+    if run is None or (finished is not None and not _is_by_signal(finished)):
+        run = create_run(runs_dir)  # the name of the launch may be that of an earlier night
         return train_in_launch(Engine(request, Recorder(run), place=place), run, as_json=as_json)
-    state, _ = read_state(run)
-    if state.finished is not None and state.finished.status == "failed":
-        return state.finished.exit_code  # another start would end alike
     return train_in_launch(Engine.resume(run, allow_code=True, place=place), run, as_json=as_json)
+
+
+def _is_by_signal(finished: RunFinished) -> bool:
+    """Return True if a signal stopped the run, as a batch system does before it starts it again."""
+    return finished.status == "stopped" and finished.exit_code > SIGNAL_EXIT_CODE
 
 
 def train_in_launch(engine: Engine, run: RunDirectory, *, as_json: bool) -> int:
