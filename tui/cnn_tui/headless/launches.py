@@ -11,8 +11,6 @@ from pathlib import Path
 from cnn_engine.distributed.place import Place
 from cnn_engine.errors import StorageError, TrainingError
 from cnn_engine.runlog.events import RunFinished, RunStarted
-from cnn_engine.runlog.log import LogReader
-from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.commands import Command, send
 from cnn_engine.runs.directory import RunDirectory, create_run, first_event, list_runs
 from cnn_engine.runs.hints import how_to_resume
@@ -23,7 +21,7 @@ from cnn_engine.session.member import train_as_member
 from cnn_engine.session.request import Request
 from cnn_engine.session.spawn import kill_processes
 from cnn_tui.headless.printer import JsonPrinter, LinePrinter
-from cnn_tui.headless.run import hangup_proof_streams, resume_hint, run_headless
+from cnn_tui.headless.run import hangup_proof_streams, read_shown, resume_hint, run_headless
 from cnn_tui.live.follower import Printer, follow
 from cnn_tui.terminal.signals import StopSignals
 from cnn_tui.terminal.tty import notify
@@ -102,11 +100,7 @@ def follow_launch(run: RunDirectory, process_id: int, *, as_json: bool, skip_byt
     """
     out, err = hangup_proof_streams(_pass_signals_on(run, process_id))
     printer: Printer = JsonPrinter(out) if as_json else LinePrinter(out, err)
-    state, reader = RunState(), LogReader(run.events)
-    for event in reader.poll():
-        state.apply(event)
-        if reader.bytes_read > skip_bytes:
-            printer.show(event, state)
+    state, reader = read_shown(run, printer, skip_bytes)
     follow(state, reader, printer, lambda _: not run.is_live(""))
     if state.finished is None or not state.has_ended:
         raise TrainingError(

@@ -50,17 +50,23 @@ def run_headless(
     faulthandler.enable()
     printer: Printer = JsonPrinter(out) if as_json else LinePrinter(out, err)
     skip_bytes = run.events.stat().st_size if skip_bytes is None else skip_bytes
-    state, reader = RunState(), LogReader(run.events)
-    for event in reader.poll():
-        state.apply(event)
-        if reader.bytes_read > skip_bytes:
-            printer.show(event, state)
+    state, reader = read_shown(run, printer, skip_bytes)
     engine.start()
     follow(state, reader, printer, _end_check(engine, printer))
     engine.join()
     if state.phase == "stopped" and state.checkpoints:
         notify(resume_hint(run))
     return engine.exit_code
+
+
+def read_shown(run: RunDirectory, printer: Printer, skip_bytes: int) -> tuple[RunState, LogReader]:
+    """Read a run's log so far, and print the events beyond its first `skip_bytes` bytes."""
+    state, reader = RunState(), LogReader(run.events)
+    for event in reader.poll():
+        state.apply(event)
+        if reader.bytes_read > skip_bytes:
+            printer.show(event, state)
+    return state, reader
 
 
 def _handle_signals(engine: "Engine", run: RunDirectory, on_hangup: OnHangup) -> Callable[[], Path]:
