@@ -177,7 +177,7 @@ def legend_line(
     room = max(0, width - len(tail))
     line: StyledCells = []
     for text, style in left:
-        if len(line) + cell_len(text.rstrip()) > room:
+        if len(line) + cell_len(text.rstrip(" ")) > room:
             break
         line += to_cells(text, style)
     blank = [(" ", "")] * (room - len(line))
