@@ -5,14 +5,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
-from torch import Tensor, nn
-from torch.nn.functional import interpolate
+from torch import nn
 
 from cnn_engine.data.dataset import DataSet
 from cnn_engine.data.loader import TensorLoader
 from cnn_engine.distributed.processes import ALONE, Processes
 from cnn_engine.errors import StorageError
 from cnn_engine.evaluation.evaluate import Evaluation, evaluate
+from cnn_engine.evaluation.pictures import picture_bytes, picture_fields
 from cnn_engine.evaluation.tta import TTAModel
 from cnn_engine.results import mistakes, predictions
 from cnn_engine.results.mistakes import Mistake
@@ -135,24 +135,7 @@ def save_results(run: RunDirectory, data: DataSet, result: TestResult) -> None:
 
 
 def _mistakes(data: DataSet, predicted: Predictions) -> list[Mistake]:
-    height, width, channels = data.images.shape[1:]
-    sides = [min(side, mistakes.MAX_SIDE) for side in (height, width)]
     return [
-        Mistake(
-            **predicted[index]._asdict(),
-            pixels=_resized(data.images[int(data.test[index])], sides).numpy().tobytes(),
-            height=sides[0],
-            width=sides[1],
-            channels=channels,
-        )
-        for index in mistakes.select_mistakes(predicted, sides[0] * sides[1] * channels)
+        Mistake(**predicted[index]._asdict(), **picture_fields(data, int(data.test[index])))
+        for index in mistakes.select_mistakes(predicted, picture_bytes(data))
     ]
-
-
-def _resized(image: Tensor, sides: list[int]) -> Tensor:
-    """Return an image, uint8 [H, W, C], resized with antialiasing to `sides`: height, width."""
-    if list(image.shape[:2]) == sides:
-        return image.contiguous()
-    planes = image.permute(2, 0, 1)[None].float()
-    smaller = interpolate(planes, sides, mode="bilinear", antialias=True)
-    return smaller[0].round().clamp(0, 255).byte().permute(1, 2, 0).contiguous()

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from cnn_engine.errors import DataError
+from cnn_engine.results.pictures import MAX_BYTES, SavedPicture, check_one_size, max_pictures
 from cnn_engine.results.predictions import Predictions
 from cnn_engine.runlog.events import TestFinished
 from cnn_engine.runs.directory import RunDirectory
@@ -22,9 +23,6 @@ from cnn_engine.storage.json_files import Count, Probability, read_json
 MISTAKES_FILE = "mistakes.json"
 FORMAT = 1
 
-MAX_SIDE = 64
-"""Pixels; larger images are scaled down."""
-
 MAX_OVERALL = 48
 """Most confident mistakes saved, regardless of their classes."""
 
@@ -32,21 +30,11 @@ MAX_PER_PAIR = 6
 """Further mistakes saved for each pair of true and predicted class."""
 
 MAX_IMAGES = 600
-MAX_PIXEL_BYTES = 2_000_000
-"""Maximum size of all pixels: 600 images of 32×32, or 162 of 64×64."""
-
-MAX_BYTES = 20_000_000
-"""Files larger than the engine ever writes are refused."""
-
-Side = Annotated[int, Meta(ge=1, le=MAX_SIDE)]
+"""Mistakes saved, fewer if they are large; see `max_pictures`."""
 
 
-class Mistake(msgspec.Struct, frozen=True, kw_only=True, rename={"target": "truth"}):
-    """A misclassified image.
-
-    Raises:
-        ValueError: the pixels do not fit the shape, or the shape is not that of an image.
-    """
+class Mistake(SavedPicture, frozen=True, kw_only=True, rename={"target": "truth"}):
+    """A misclassified image."""
 
     name: str
     """File path below the folder of images, or the image's number."""
@@ -63,21 +51,6 @@ class Mistake(msgspec.Struct, frozen=True, kw_only=True, rename={"target": "trut
     rank: Annotated[int, Meta(ge=2)]
     """Rank of the true class by logit; 1 would be the predicted class."""
 
-    pixels: bytes
-    """uint8 [height, width, channels]."""
-
-    width: Side
-    height: Side
-
-    channels: Annotated[int, Meta(ge=1, le=3)]
-    """1 for grey, 3 for colour."""
-
-    def __post_init__(self) -> None:
-        if len(self.pixels) != self.width * self.height * self.channels:
-            raise ValueError("the pixels of an image do not fit its shape")
-        if self.channels == 2:
-            raise ValueError("an image has neither one nor three channels")
-
 
 class _File(msgspec.Struct, kw_only=True):
     """Content of `mistakes.json`."""
@@ -88,8 +61,7 @@ class _File(msgspec.Struct, kw_only=True):
     mistakes: list[Mistake]
 
     def __post_init__(self) -> None:
-        if len({(mistake.width, mistake.height) for mistake in self.mistakes}) > 1:
-            raise ValueError("its images differ in size")
+        check_one_size(self.mistakes)
 
 
 def select_mistakes(predictions: Predictions, image_bytes: int) -> list[int]:
@@ -111,8 +83,8 @@ def select_mistakes(predictions: Predictions, image_bytes: int) -> list[int]:
             by_turn.append((seen[pair], index))
         seen[pair] += 1
     by_turn.sort(key=lambda turn: turn[0])  # stable: the more confident mistake stays ahead
-    count = min(MAX_IMAGES, MAX_PIXEL_BYTES // max(1, image_bytes))
-    selected = [*mistakes[:MAX_OVERALL], *(index for _, index in by_turn)][:count]
+    selected = [*mistakes[:MAX_OVERALL], *(index for _, index in by_turn)]
+    selected = selected[: max_pictures(image_bytes, MAX_IMAGES)]
     return sorted(selected, key=lambda index: -predictions.confidence[index])
 
 

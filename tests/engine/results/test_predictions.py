@@ -10,10 +10,11 @@ import torch
 
 from cnn_engine.data.dataset import load_dataset
 from cnn_engine.errors import ConfigError, DataError
-from cnn_engine.evaluation import report
+from cnn_engine.evaluation import pictures
 from cnn_engine.inference.trained import load_trained_model
 from cnn_engine.results import mistakes, predictions
 from cnn_engine.results.mistakes import read_mistakes, select_mistakes
+from cnn_engine.results.pictures import MAX_PIXEL_BYTES
 from cnn_engine.results.predictions import Predictions, read_predictions
 from cnn_engine.runlog.events import Notice
 from cnn_engine.runs.summary import read_state
@@ -91,7 +92,7 @@ def test_large_images_are_downscaled(trained):
     model = load_trained_model(trained[0].directory)
     data = load_dataset(model.config.data, 0, lambda *_: None)
     image = data.images[0].repeat_interleave(16, dim=0).repeat_interleave(16, dim=1)
-    small = report._resized(image, [64, 64])
+    small = pictures._resized(image, [64, 64])
     expected = data.images[0].repeat_interleave(8, dim=0).repeat_interleave(8, dim=1)
     assert small.shape == (64, 64, 1)
     assert (small.float() - expected.float()).abs().mean() < 8
@@ -105,7 +106,7 @@ def test_selected_mistakes_are_bounded_per_pair_and_in_total():
     assert selected == list(range(many - 1, many - 1 - 48 - 6, -1))
     all_pairs = make_predictions([index % 50 for index in range(many)], [50] * many, confidence)
     assert len(select_mistakes(all_pairs, 3072)) == 48 + 50 * 6
-    assert len(select_mistakes(all_pairs, 64 * 64 * 3)) == mistakes.MAX_PIXEL_BYTES // (64 * 64 * 3)
+    assert len(select_mistakes(all_pairs, 64 * 64 * 3)) == MAX_PIXEL_BYTES // (64 * 64 * 3)
     assert {all_pairs.target[index] for index in select_mistakes(all_pairs, 64 * 64 * 3)} == set(
         range(50)
     )
