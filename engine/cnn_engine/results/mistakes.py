@@ -34,7 +34,7 @@ MAX_IMAGES = 600
 
 
 class Mistake(SavedPicture, frozen=True, kw_only=True, rename={"target": "truth"}):
-    """A misclassified image."""
+    """A misclassified image; its heatmap is of the predicted class."""
 
     name: str
     """File path below the folder of images, or the image's number."""

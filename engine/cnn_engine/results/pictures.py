@@ -6,6 +6,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from cnn_engine.results.heatmap import Heatmap
+
 MAX_SIDE = 64
 """Pixels; larger images are scaled down."""
 
@@ -18,8 +20,8 @@ MAX_BYTES = 20_000_000
 Side = Annotated[int, Meta(ge=1, le=MAX_SIDE)]
 
 
-class SavedPicture(msgspec.Struct, frozen=True, kw_only=True):
-    """A small image.
+class SavedPicture(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A small image, perhaps with a heatmap.
 
     Raises:
         ValueError: the pixels do not fit the shape, or the shape is not that of an image.
@@ -33,6 +35,10 @@ class SavedPicture(msgspec.Struct, frozen=True, kw_only=True):
 
     channels: Annotated[int, Meta(ge=1, le=3)]
     """1 for grey, 3 for colour."""
+
+    heatmap: Heatmap | None = None
+    """Parts of the image that speak for the predicted class; None in files of older versions, and
+    for networks without feature maps."""
 
     def __post_init__(self) -> None:
         if len(self.pixels) != self.width * self.height * self.channels:

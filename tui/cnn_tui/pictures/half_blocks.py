@@ -67,13 +67,14 @@ def draw_picture(picture: Picture, columns: int, *, colors: bool = True) -> list
     """
     lines = picture_height(picture, columns)
     if not colors:
-        grid = _scaled(picture, columns, lines)
+        grid = scaled(picture, columns, lines)
         return [[("".join(map(_shade, row)), "")] for row in grid]
-    grid = _scaled(picture, columns, 2 * lines)
-    return [_half_blocks(grid[2 * line], grid[2 * line + 1]) for line in range(lines)]
+    grid = scaled(picture, columns, 2 * lines)
+    return [half_blocks(grid[2 * line], grid[2 * line + 1]) for line in range(lines)]
 
 
-def _half_blocks(above: list[Color], below: list[Color]) -> PictureRow:
+def half_blocks(above: list[Color], below: list[Color]) -> PictureRow:
+    """Return one line of cells from the two rows of pixels in it."""
     pairs = groupby(zip(above, below, strict=True))
     return [
         (HALF_BLOCK * len(list(cells)), f"{_hex(upper)} on {_hex(lower)}")
@@ -86,11 +87,15 @@ def _hex(color: Color) -> str:
 
 
 def _shade(color: Color) -> str:
-    luma = sum(value * weight for value, weight in zip(color, LUMA, strict=True)) // 1000
-    return SHADES[luma * len(SHADES) // 256]
+    return SHADES[luma(color) * len(SHADES) // 256]
 
 
-def _scaled(picture: Picture, columns: int, rows: int) -> list[list[Color]]:
+def luma(color: Color) -> int:
+    """Return the grey value of a colour, 0 to 255."""
+    return sum(value * weight for value, weight in zip(color, LUMA, strict=True)) // 1000
+
+
+def scaled(picture: Picture, columns: int, rows: int) -> list[list[Color]]:
     """Return colours [rows][columns]: the mean of the pixels in each cell, or the nearest one."""
     spans = list(_spans(picture.width, columns))
     return [
