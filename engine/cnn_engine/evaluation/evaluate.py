@@ -36,6 +36,9 @@ class ImagePredictions:
     confidence: Tensor
     """double [M], probabilities of the predicted classes; 0 if the probability is NaN."""
 
+    target_confidence: Tensor
+    """double [M], probabilities of the true classes, likewise."""
+
     rank: Tensor
     """int64 [M], ranks of the true classes by logit; 1 is correct."""
 
@@ -97,25 +100,27 @@ def evaluate(  # noqa: PLR0913, PLR0917 - model, images, and who evaluates them
     # Results are preallocated: small tensors allocated between large temporary ones fragment the
     # heap, and memory would grow from batch to batch. They are 0 where other processes compute.
     losses = torch.zeros(batches, device=loader.device)
-    confidence = torch.zeros(count, device=loader.device)
+    confidences = torch.zeros(2, count, device=loader.device)
     classes = torch.zeros(3, count, dtype=torch.int64, device=loader.device)
     targets, predicted, rank = classes
+    confidence, target_confidence = confidences
     for number, (images, labels) in enumerate(loader.batches(indices[done:end], size), own.start):
         logits = model(images)
         losses[number] = cross_entropy(logits, labels, reduction="sum")
         batch = slice(done, done + len(labels))
         targets[batch] = labels
-        predicted[batch], confidence[batch], rank[batch] = _predictions(logits, labels)
+        predicted[batch], confidences[:, batch], rank[batch] = _predictions(logits, labels)
         done = batch.stop
         progress(min(count, (number - own.start + 1) * size * processes.count))
     for _ in range(processes.largest_share(batches) - (own.stop - own.start)):
         progress(count)
-    for results in (losses, confidence, classes):
+    for results in (losses, confidences, classes):
         processes.add(results)
     predictions = ImagePredictions(
         targets=targets.cpu(),
         predicted=predicted.cpu(),
         confidence=confidence.cpu().double(),
+        target_confidence=target_confidence.cpu().double(),
         rank=rank.cpu(),
     )
     correct = predictions.targets[predictions.predicted == predictions.targets]
@@ -132,14 +137,17 @@ def evaluate(  # noqa: PLR0913, PLR0917 - model, images, and who evaluates them
 
 
 def _predictions(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return predicted class, confidence and rank of the true class, each [n], on the device.
+    """Return predicted classes [n], confidences [2, n] and ranks of the true classes [n].
+
+    All are on the device. Confidences are those of the predicted and of the true classes.
 
     Args:
         logits: [n, classes].
         targets: int64 [n].
     """
     predicted = logits.argmax(dim=1)
-    confidence = logits.float().softmax(dim=1).gather(1, predicted[:, None]).squeeze(1)
+    labels = torch.stack([predicted, targets], dim=1)
+    confidences = logits.float().softmax(dim=1).gather(1, labels).T
     # argmax takes the first of equal logits, so equal logits of earlier classes rank ahead.
     class_index, target = torch.arange(logits.shape[1], device=logits.device), targets[:, None]
     target_logit = logits.gather(1, target)
@@ -148,7 +156,7 @@ def _predictions(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tenso
     # NaN is no answer: the true class is not among the first.
     ahead = torch.where(logits.isnan().any(dim=1), logits.shape[1] - 1, ahead.clamp(min=1))
     rank = torch.where(predicted == targets, 1, ahead + 1)
-    return predicted, confidence.nan_to_num(), rank
+    return predicted, confidences.nan_to_num(), rank
 
 
 def _batch_size(loader: TensorLoader) -> int:

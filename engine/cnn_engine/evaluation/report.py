@@ -1,17 +1,18 @@
-"""The final test, used by training and by `cnn-tui test`: evaluate, report, save the results."""
+"""Reports on labelled images: the final test, and the result files of tests and validations."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
-from torch import nn
+from torch import Tensor, nn
 
 from cnn_engine.data.dataset import DataSet
 from cnn_engine.data.loader import TensorLoader
 from cnn_engine.distributed.processes import ALONE, Processes
 from cnn_engine.errors import StorageError
-from cnn_engine.evaluation.evaluate import Evaluation, evaluate
+from cnn_engine.evaluation.evaluate import Evaluation, ImagePredictions, evaluate
 from cnn_engine.evaluation.pictures import picture_bytes, picture_fields
 from cnn_engine.evaluation.tta import TTAModel
 from cnn_engine.results import mistakes, predictions
@@ -60,19 +61,6 @@ class TestResult:
             tta_correct=tta.correct if tta else (),
         )
 
-    def predictions(self, data: DataSet) -> Predictions:
-        """Return the prediction for each test image, by the image's name."""
-        found = self.evaluation.predictions
-        return Predictions(
-            epoch=self.epoch,
-            fingerprint=self.fingerprint,
-            names=list(map(data.name_of, data.test.tolist())),
-            target=found.targets.tolist(),
-            predicted=found.predicted.tolist(),
-            confidence=found.confidence.tolist(),
-            rank=found.rank.tolist(),
-        )
-
 
 def evaluate_test_set(  # noqa: PLR0913, PLR0917 - a model, its images and how to test it
     model: nn.Module,
@@ -117,25 +105,68 @@ def save_results(run: RunDirectory, data: DataSet, result: TestResult) -> None:
     Raises:
         StorageError: a file cannot be written; the log still has the metrics.
     """
-    predicted = result.predictions(data)
-    mistakes_content = mistakes.encode_mistakes(
-        _mistakes(data, predicted), result.epoch, result.fingerprint
+    found = named_predictions(
+        data, data.test, result.evaluation.predictions, result.epoch, result.fingerprint
     )
-    for file, content in (
-        (predictions.PREDICTIONS_FILE, predicted.to_json()),
-        (mistakes.MISTAKES_FILE, mistakes_content),
-    ):
-        try:
-            write_atomically(run.path / file, content)
-        except OSError as error:
-            raise StorageError(
-                f"{file} could not be written: {error.strerror}; the metrics are in the log. "
-                f"Once there is space: {command_for('test', run)}"
-            ) from None
+    mistakes_content = mistakes.encode_mistakes(
+        pictured_mistakes(data, data.test, found), result.epoch, result.fingerprint
+    )
+    advice = f"Once there is space: {command_for('test', run)}"
+    write_result(run.path / predictions.PREDICTIONS_FILE, found.to_json(), advice)
+    write_result(run.path / mistakes.MISTAKES_FILE, mistakes_content, advice)
 
 
-def _mistakes(data: DataSet, predicted: Predictions) -> list[Mistake]:
+def named_predictions(
+    data: DataSet, indices: Tensor, found: ImagePredictions, epoch: int, fingerprint: str
+) -> Predictions:
+    """Return the predictions with the names of the images.
+
+    Args:
+        data: The data set.
+        indices: int64 [M], the images.
+        found: Their predictions.
+        epoch: Epoch of the weights.
+        fingerprint: Digest of the images.
+    """
+    return Predictions(
+        epoch=epoch,
+        fingerprint=fingerprint,
+        names=list(map(data.name_of, indices.tolist())),
+        target=found.targets.tolist(),
+        predicted=found.predicted.tolist(),
+        confidence=found.confidence.tolist(),
+        rank=found.rank.tolist(),
+        target_confidence=found.target_confidence.tolist(),
+    )
+
+
+def pictured_mistakes(
+    data: DataSet, indices: Tensor, found: Predictions, limit: int = mistakes.MAX_IMAGES
+) -> list[Mistake]:
+    """Return the most confident mistakes with their images, at most `limit`.
+
+    Args:
+        data: The data set.
+        indices: int64 [M], the images.
+        found: Their predictions.
+        limit: Maximum number of mistakes.
+    """
     return [
-        Mistake(**predicted[index]._asdict(), **picture_fields(data, int(data.test[index])))
-        for index in mistakes.select_mistakes(predicted, picture_bytes(data))
+        Mistake(**found[index]._asdict(), **picture_fields(data, int(indices[index])))
+        for index in mistakes.select_mistakes(found, picture_bytes(data), limit)
     ]
+
+
+def write_result(path: Path, content: bytes, advice: str) -> None:
+    """Write a result file.
+
+    Raises:
+        StorageError: it cannot be written; the text ends with `advice`.
+    """
+    try:
+        write_atomically(path, content)
+    except OSError as error:
+        raise StorageError(
+            f"{path.name} could not be written: {error.strerror}; the metrics are in the log. "
+            f"{advice}"
+        ) from None

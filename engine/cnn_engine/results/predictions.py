@@ -1,23 +1,27 @@
-"""Predictions of the best model for every test image: `test.json` in a run's directory.
+"""Predictions of the best model for every image: `test.json` and `validation.json` of a run.
 
-The training process writes it after the final test; `compare` and lists of mistakes read it. To
-stay small it has one list per field, in the order of the test images.
+The training process writes them after the final test, and for the best validation. To stay small
+they have one list per field, in the order of the images.
 """
 
 import json
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
 from cnn_engine.errors import DataError
-from cnn_engine.runlog.events import Confusion, TestFinished
+from cnn_engine.results.counted_epoch import UNKNOWN_VALIDATION, counted_epoch, has_confusion
+from cnn_engine.runlog.events import Confusion, EpochFinished, TestFinished
+from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.hints import command_for
 from cnn_engine.storage.json_files import Count, Probability, damaged, read_json
 
 PREDICTIONS_FILE = "test.json"
+VALIDATION_FILE = "validation.json"
 FORMAT = 1
 MAX_BYTES = 256_000_000
 """Enough for about four million images."""
@@ -46,7 +50,7 @@ class Prediction(NamedTuple):
 
 
 class Predictions(msgspec.Struct, frozen=True, kw_only=True, rename={"target": "truth"}):
-    """Predictions for all test images; the lists have one length and the order of the images.
+    """Predictions for all images of a part; the lists have one length and the images' order.
 
     Raises:
         ValueError: the lists differ in length.
@@ -56,7 +60,8 @@ class Predictions(msgspec.Struct, frozen=True, kw_only=True, rename={"target": "
     """Epoch of the weights."""
 
     fingerprint: str
-    """Digest of the test images, as in `TestFinished`."""
+    """Digest of the images: of a test as in `TestFinished`, of a validation that of the data set
+    and its split."""
 
     names: list[str]
     target: list[Count]
@@ -64,9 +69,15 @@ class Predictions(msgspec.Struct, frozen=True, kw_only=True, rename={"target": "
     confidence: list[Probability]
     rank: list[Count]
 
+    target_confidence: list[Probability] = []  # msgspec copies it
+    """Probability of the true class; empty in older files."""
+
     def __post_init__(self) -> None:
         columns = (self.names, self.target, self.predicted, self.confidence, self.rank)
-        if len({len(column) for column in columns}) > 1:
+        lengths = {len(column) for column in columns}
+        if self.target_confidence:
+            lengths.add(len(self.target_confidence))
+        if len(lengths) > 1:
             raise ValueError("its lists differ in length")
 
     @property
@@ -90,11 +101,10 @@ class Predictions(msgspec.Struct, frozen=True, kw_only=True, rename={"target": "
         return map(self.__getitem__, range(len(self.names)))
 
     def to_json(self) -> bytes:
-        """Return the content of `test.json`."""
-        values = msgspec.to_builtins(self) | {
-            "format": FORMAT,
-            "confidence": [round(value, CONFIDENCE_DIGITS) for value in self.confidence],
-        }
+        """Return the content of a file."""
+        values = msgspec.to_builtins(self) | {"format": FORMAT}
+        for name in ("confidence", "target_confidence"):
+            values[name] = [round(value, CONFIDENCE_DIGITS) for value in values[name]]
         return json.dumps(values, allow_nan=False, separators=(",", ":")).encode()
 
 
@@ -106,15 +116,39 @@ def read_predictions(run: RunDirectory, test: TestFinished) -> Predictions:
         ConfigError: a newer version of cnn-tui wrote it.
     """
     path, fix = run.path / PREDICTIONS_FILE, f"recreate it with: {command_for('test', run)}"
+    predictions = _read(path, len(test.total), fix)
+    is_same_test = test.fingerprint in ("", predictions.fingerprint)  # older logs have none
+    if not is_same_test or not _belongs_to(predictions, test):
+        raise DataError(f"{path}: belongs to another test than the one in the run's log; {fix}")
+    return predictions
+
+
+def read_validation_predictions(run: RunDirectory, state: RunState) -> Predictions:
+    """Read the predictions for the validation images; `epoch` names the validation in the log.
+
+    It is the best one, or, until the file is written again, the best one before.
+
+    Raises:
+        DataError: the file is missing, damaged, or of a validation that the log does not have.
+        ConfigError: a newer version of cnn-tui wrote it.
+    """
+    path = run.path / VALIDATION_FILE
+    predictions = _read(path, len(state.classes), "training writes it for the best validation")
+    epoch = counted_epoch(state, predictions.epoch)
+    if epoch is None or not _belongs_to(predictions, epoch):
+        raise DataError(f"{path}: {UNKNOWN_VALIDATION}")
+    return predictions
+
+
+def _read(path: Path, classes: int, fix: str) -> Predictions:
+    """Read and check a file; errors end with `fix`."""
     try:
         predictions = read_json(path, Predictions, format_=FORMAT, max_bytes=MAX_BYTES)
-        _check_classes(predictions, len(test.total))
+        _check_classes(predictions, classes)
     except DataError as error:
         raise DataError(f"{error}; {fix}") from None
     except ValueError as error:
         raise DataError(f"{damaged(path, error)}; {fix}") from None
-    if not _belongs_to(predictions, test):
-        raise DataError(f"{path}: belongs to another test than the one in the run's log; {fix}")
     return predictions
 
 
@@ -128,17 +162,16 @@ def _check_classes(predictions: Predictions, classes: int) -> None:
                 raise ValueError(f"{name}: {value} is not in {first} to {first + classes - 1}")
 
 
-def _belongs_to(predictions: Predictions, test: TestFinished) -> bool:
-    """Return True if the predictions add up to the counts of the test."""
+def _belongs_to(predictions: Predictions, counts: TestFinished | EpochFinished) -> bool:
+    """Return True if the predictions add up to the counts of a test or of a validation."""
     pairs = Counter(zip(predictions.target, predictions.predicted, strict=True))
-    classes = range(len(test.total))
+    classes = range(len(counts.total))
     total = Counter(predictions.target)
     return (
-        test.fingerprint in ("", predictions.fingerprint)  # older logs have none
-        and predictions.epoch == test.epoch
-        and test.total == tuple(total[label] for label in classes)
-        and test.correct == tuple(pairs[label, label] for label in classes)
-        and test.confusion == _confusion(pairs)
+        predictions.epoch == counts.epoch
+        and counts.total == tuple(total[label] for label in classes)
+        and counts.correct == tuple(pairs[label, label] for label in classes)
+        and (counts.confusion == _confusion(pairs) or not has_confusion(counts))
     )
 
 

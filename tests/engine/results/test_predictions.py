@@ -65,9 +65,16 @@ def test_predictions_cover_every_test_image(trained):
     assert stored.target == data.labels[data.test].tolist()
     assert stored.predicted == predicted.tolist()
     assert stored.confidence == pytest.approx(confidence.tolist(), abs=1e-5)
+    of_target = logits.double().softmax(dim=1)[range(len(data.test)), data.labels[data.test]]
+    assert stored.target_confidence == pytest.approx(of_target.tolist(), abs=1e-5)
     assert stored.rank[stored.mistakes()[0]] > 1
     assert sum(stored.is_correct) == sum(test.correct)
     assert sum(rank <= 5 for rank in stored.rank) == test.top5
+
+
+def test_older_file_without_the_confidence_of_the_true_class_is_read(run, trained):
+    edit_json(run.path / predictions.PREDICTIONS_FILE, drop("target_confidence"))
+    assert read_predictions(run, trained[1]).target_confidence == []
 
 
 def test_most_confident_mistakes_are_stored_with_their_images(trained):
@@ -198,6 +205,7 @@ def put_in_mistake(key, value):
         (put_first("truth", 10), "truth: 10 is not in 0 to 9"),
         (put_first("predicted", 1.5), "Expected `int`, got `float`"),
         (put_first("confidence", 2), "Expected `float` <= 1.0"),
+        (put("target_confidence", [1]), "differ in length"),
         (put_first("confidence", float("nan")), "Expected `float` >= 0.0"),
         (put_first("rank", 0), "rank: 0 is not in 1 to 10"),
         (lambda content: content["predicted"].reverse(), "another test"),
