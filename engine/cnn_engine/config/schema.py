@@ -79,6 +79,10 @@ class DataConfig(Table):
     have 1, so that they are resumed and tested with the same images: only `train/` and `test/` are
     splits, and class proportions in the validation and test images are left to chance."""
 
+    marks: Literal["use", "ignore"] = "use"
+    """With marks on the images of a folder, which `cnn-tui data suspects` writes to
+    `cnn-tui-marks.csv` there, drop and relabel images as they say, or ignore them."""
+
     unreadable: Literal["stop", "skip"] = "stop"
     """With unreadable image files, stop and list them, or skip them."""
 

@@ -9,6 +9,8 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from cnn_engine.config.schema import DataConfig
+from cnn_engine.data.applied_marks import apply_marks
+from cnn_engine.data.marks import MarksFile
 from cnn_engine.data.raw import RawImages
 from cnn_engine.data.sources import cifar10, idx
 from cnn_engine.data.split import split
@@ -38,7 +40,7 @@ class DataSet:
     """uint8 [N, S, S, C], with C = 1 or 3."""
 
     labels: Tensor
-    """int64 [N]."""
+    """int64 [N], with the changes of marks."""
 
     classes: tuple[str, ...]
     """Class names, in the order of the labels."""
@@ -50,7 +52,7 @@ class DataSet:
     """int64 indices of the validation images."""
 
     test: Tensor
-    """int64 indices of the test images."""
+    """int64 indices of the test images. Dropped images are in no split."""
 
     source: str
     """Description of the images and their location, one line."""
@@ -61,6 +63,12 @@ class DataSet:
     files_digest: str = ""
     """SHA-256 of the paths and sizes of these files; empty if there are none."""
 
+    relabelled: Mapping[int, int] = field(default_factory=dict)
+    """Given labels of images that marks relabel, by index."""
+
+    marks: str = ""
+    """Numbers of images dropped and relabelled by marks, and a digest; empty if there are none."""
+
     decoding: Mapping[str, str] = field(default_factory=dict)
     """Versions of the programs that have decoded the files, by name; see `DECODING_NAMES`."""
 
@@ -69,6 +77,14 @@ class DataSet:
 
     notices: tuple[str, ...]
     """Messages to the user about reading the images."""
+
+    @property
+    def given_labels(self) -> Tensor:
+        """Labels as the source has them, int64 [N]."""
+        labels = self.labels.clone()
+        for index, label in self.relabelled.items():
+            labels[index] = label
+        return labels
 
     def name_of(self, index: int) -> str:
         """Return an image's file, or its number, counted from 1."""
@@ -122,16 +138,21 @@ class DataSet:
         return digest.hexdigest()
 
 
-def load_dataset(config: DataConfig, seed: int, progress: Progress) -> DataSet:
+def load_dataset(
+    config: DataConfig, seed: int, progress: Progress, marks: MarksFile | None = None
+) -> DataSet:
     """Load, resize, split and check a data set.
+
+    Marks are applied after the split, so that they do not move other images between splits.
 
     Args:
         config: Source, image size and split.
         seed: Seed of the validation split.
         progress: Called with the progress; may raise to abort.
+        marks: Images to drop or relabel: `find_marks` for a new run, `find_run_marks` for another.
 
     Raises:
-        DataError: images or labels are missing, damaged, or too few.
+        DataError: images or labels are missing, damaged, or too few, or marks are invalid.
         ConfigError: the config does not fit the images.
     """
     raw = _read(config, progress)
@@ -156,10 +177,39 @@ def load_dataset(config: DataConfig, seed: int, progress: Progress) -> DataSet:
     )
     needed = ["train", *(["val"] if config.validation_fraction else []), "test"]
     _check(data, needed)
-    notices = list(_missing_class_texts(data, needed))
+    notices = []
+    if marks is not None:
+        data, text = _marked(data, marks)
+        _check(data, needed, text)
+        notices.append(text)
+    notices += _missing_class_texts(data, needed)
     if raw.val_count and not config.validation_fraction:
         notices.append("the given validation images are not used: data.validation_fraction is 0")
     return replace(data, notices=(*raw.notices, *notices))
+
+
+def _marked(data: DataSet, file: MarksFile) -> tuple[DataSet, str]:
+    """Return the data set without dropped images and with changed labels, and a text about it.
+
+    Raises:
+        DataError: the marks are invalid.
+    """
+    given = data.labels.tolist()
+    applied = apply_marks(file, data.paths, given, data.classes)
+    labels, is_used = data.labels.clone(), torch.ones(len(given), dtype=torch.bool)
+    for index, label in applied.labels.items():
+        labels[index] = label
+    is_used[list(applied.dropped)] = False
+    marked = replace(
+        data,
+        labels=labels,
+        relabelled={index: given[index] for index in applied.labels},
+        marks=applied.identity(),
+        train=data.train[is_used[data.train]],
+        val=data.val[is_used[data.val]],
+        test=data.test[is_used[data.test]],
+    )
+    return marked, applied.notice()
 
 
 def _read(config: DataConfig, progress: Progress) -> RawImages:
@@ -212,8 +262,13 @@ def _check_normalization(config: DataConfig, channels: int) -> None:
             )
 
 
-def _check(data: DataSet, needed: Sequence[str]) -> None:
+def _check(data: DataSet, needed: Sequence[str], marks: str = "") -> None:
     """Check that every split and every class has images.
+
+    Args:
+        data: The data set.
+        needed: Names of the splits that must have images.
+        marks: Text on the marks that have removed images; empty without any.
 
     Raises:
         DataError: there are too few images.
@@ -224,13 +279,14 @@ def _check(data: DataSet, needed: Sequence[str]) -> None:
             raise DataError(
                 f"{data.source}: {len(data.images)} images are too few for a {name} split; add "
                 "images, or change data.validation_fraction and data.test_fraction"
+                + (f" ({marks})" if marks else "")
             )
     counts = zip(data.classes, data.train_counts(), strict=True)
     if missing := [name for name, count in counts if not count]:
         names = listed([*map(repr, missing)])
         raise DataError(
             f"{data.source}: {len(missing)} of {len(data.classes)} classes have no image left to "
-            f"train on ({names}); add images"
+            f"train on ({names}); add images" + (f", or drop fewer ({marks})" if marks else "")
         )
 
 

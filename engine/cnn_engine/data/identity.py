@@ -15,4 +15,5 @@ def image_values(data: DataSet, fingerprint: str) -> dict[str, str]:
     """
     files = data.files_fingerprint()
     values = {**data.decoding, "images": fingerprint[:DIGITS]}
-    return values | ({"files": files[:DIGITS]} if files else {})
+    values |= {"files": files[:DIGITS]} if files else {}
+    return values | ({"marks": data.marks} if data.marks else {})

@@ -6,16 +6,24 @@ those marked `relabel`. Does not import PyTorch.
 
 import csv
 from collections.abc import Mapping
+from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias, cast, get_args
 
+from cnn_engine.config.schema import DataConfig
 from cnn_engine.errors import DataError, StorageError
 from cnn_engine.storage.atomic import write_atomically
 from cnn_engine.storage.csv_table import CsvRow, CsvTable, read_csv
 
 MARKS_FILE = "cnn-tui-marks.csv"
 """Name of the file in the directory of the images, `data.path`."""
+
+RUN_MARKS_FILE = "marks.csv"
+"""Name of the copy in the directory of a run."""
+
+FILE_SOURCES = frozenset({"folder"})
+"""Sources whose images are files, which marks can name."""
 
 COLUMNS = ("path", "mark", "class")
 
@@ -35,6 +43,50 @@ class Marked(NamedTuple):
 
 Marks: TypeAlias = dict[str, Marked]
 """Marks by image, named by its path relative to the directory of the images."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MarksFile:
+    """Marks, and the file that they were read from."""
+
+    path: Path
+    marks: Marks
+
+
+def find_marks(config: DataConfig) -> MarksFile | None:
+    """Return the marks that a new run uses; None if there are none, or the config ignores them.
+
+    Raises:
+        DataError: the file cannot be read, or a row is invalid; names file and line.
+    """
+    if config.marks == "ignore" or config.source not in FILE_SOURCES or config.path is None:
+        return None
+    path = Path(config.path) / MARKS_FILE
+    marks = read_marks_file(path)
+    return MarksFile(path=path, marks=marks) if marks else None
+
+
+def find_run_marks(run: Path) -> MarksFile | None:
+    """Return the marks that a run was trained with; None if there were none.
+
+    Args:
+        run: Directory of the run.
+
+    Raises:
+        DataError: its copy of the marks is damaged.
+    """
+    path = run / RUN_MARKS_FILE
+    marks = read_marks_file(path)
+    return MarksFile(path=path, marks=marks) if marks else None
+
+
+def save_run_marks(run: Path, file: MarksFile | None) -> None:
+    """Copy marks into the directory of a run, which is trained with them from then on.
+
+    Raises:
+        StorageError: the copy cannot be written.
+    """
+    write_marks_file(run / RUN_MARKS_FILE, file.marks if file else {})
 
 
 def read_marks(folder: Path) -> Marks:

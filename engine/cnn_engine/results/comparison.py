@@ -26,7 +26,7 @@ class RunResults:
     state: RunState
     summary: RunSummary
     config: dict[str, Any]
-    """Config by dotted keys."""
+    """Config by dotted keys, and `marks` on the images."""
 
     metrics: Metrics | None
     """Metrics of the test; None before it."""
@@ -136,16 +136,17 @@ def _read(run: RunDirectory) -> RunResults:
         run=run,
         state=state,
         summary=read_summary(run),
-        config=flatten_config(state.config),
+        config=compared_settings(state),
         metrics=metrics_of(state.test, state.prepared) if state.test else None,
         predictions=predictions,
         predictions_error=predictions_error,
     )
 
 
-def flatten_config(config: dict[str, Any]) -> dict[str, Any]:
-    """Return a config by dotted keys."""
-    return dict(_flattened(config))
+def compared_settings(state: RunState) -> dict[str, Any]:
+    """Return a run's config by dotted keys, and `marks` if it has used marks on its images."""
+    marks = state.prepared.environment.get("marks") if state.prepared else None
+    return dict(_flattened(state.config)) | ({"marks": marks} if marks else {})
 
 
 def config_differences(configs: Sequence[dict[str, Any]]) -> dict[str, tuple[Any, ...]]:

@@ -14,6 +14,7 @@
         maps.bin          filters of the first convolution, and feature maps of sample images
         test.json         predictions for each image of the final test
         mistakes.json     images of the most confident mistakes of that test
+        marks.csv         marks on images that the run used: dropped and relabelled ones
         suspects.json     training images whose labels are suspicious
         summary.json      cached summary, so that many runs list quickly
         marks.json        the user's star, name, tags and note

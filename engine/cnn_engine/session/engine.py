@@ -19,6 +19,7 @@ from cnn_engine.checkpoints.format import START, FoundCheckpoint
 from cnn_engine.checkpoints.resume import find_checkpoint, set_damaged_aside
 from cnn_engine.config.paths import exists, expand_home
 from cnn_engine.config.presets import from_dict
+from cnn_engine.data.marks import MarksFile, find_marks, find_run_marks, save_run_marks
 from cnn_engine.distributed.errors import EndedElsewhereError, ProcessLostError
 from cnn_engine.distributed.meetings import Meetings
 from cnn_engine.distributed.place import Place
@@ -139,7 +140,7 @@ def _check_before_resuming(request: Request, run: RunDirectory) -> None:
     from cnn_engine.session.preflight import check_request  # noqa: PLC0415
 
     try:
-        check_request(request)
+        check_request(request, is_new=False)
     except DataError as error:
         raise _with_hint(error, request, run) from None
 
@@ -529,7 +530,7 @@ class Engine:
 
         place = self._place
         if place is None or place.count == 1:
-            return self._load_data(control), ALONE
+            return self._load_data(control, self._own_marks()), ALONE
         rendezvous = self._rendezvous = Rendezvous.connect(place, control.check)
         if not place.is_first:
             plan = rendezvous.wait_for_plan()
@@ -539,7 +540,8 @@ class Engine:
             config = from_dict(plan["config"], allow_code=True)
             self._request = replace(self._request, config=config, fallback=None)
         check_share(self._request.config.train, place.count)
-        data = self._load_data(control)
+        marks = self._own_marks() if place.is_first else find_run_marks(Path(plan["run"]))
+        data = self._load_data(control, marks)
         if place.is_first:  # the others read the images from its cache
             run = str(self._recorder.run.path.absolute())
             values = self._request.config.model_dump(mode="json")
@@ -553,8 +555,26 @@ class Engine:
     def _notify(self, text: str) -> None:
         self._recorder.record(Notice(text=text))
 
-    def _load_data(self, control: Control) -> "DataSet":
+    def _own_marks(self) -> MarksFile | None:
+        """Return the marks on the run's images; copy them if it is not trained yet.
+
+        Raises:
+            DataError: they are damaged.
+            StorageError: they cannot be copied.
+        """
+        run = self._recorder.run.path
+        if self._recorder.state.prepared is not None:
+            return find_run_marks(run)
+        marks = find_marks(self._request.config.data)
+        save_run_marks(run, marks)
+        return marks
+
+    def _load_data(self, control: Control, marks: MarksFile | None) -> "DataSet":
         """Load the images of the request, or of its fallback, which then replaces the request.
+
+        Args:
+            control: Raises if the user asks to stop.
+            marks: Marks on the images; None without any.
 
         Raises:
             DataError: there are none, and the request has no fallback.
@@ -563,7 +583,7 @@ class Engine:
         from cnn_engine.training.setup import load_data  # noqa: PLC0415 - imports PyTorch
 
         try:
-            return load_data(self._request.config, self._recorder, control)
+            return load_data(self._request.config, marks, self._recorder, control)
         except DataError as error:
             if self._request.fallback is None:
                 if self._resumption is None:
@@ -571,7 +591,7 @@ class Engine:
                 raise _with_hint(error, self._request, self._recorder.run) from None
             self._request = self._request.fallback
             self._record_config(f"Training on the bundled {self._request.preset} instead: {error}")
-        return load_data(self._request.config, self._recorder, control)
+        return load_data(self._request.config, None, self._recorder, control)
 
     def _record_config(self, reason: str) -> None:
         """Record that the run continues with the config of the current request."""

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from cnn_engine.config.paths import exists, is_directory
 from cnn_engine.config.schema import DataConfig, TrainConfig
+from cnn_engine.data.marks import find_marks
 from cnn_engine.data.sources.first_rules import find_first_layout
 from cnn_engine.data.sources.idx import find_set
 from cnn_engine.data.sources.layout import find_layout
@@ -12,12 +13,16 @@ from cnn_engine.session.request import Request
 from cnn_engine.system.gpu_presence import may_exist
 
 
-def check_request(request: Request) -> None:
-    """Check the device and the directory of the images, without PyTorch.
+def check_request(request: Request, *, is_new: bool = True) -> None:
+    """Check the device, the directory of the images and marks on them, without PyTorch.
+
+    Args:
+        request: What is to be trained.
+        is_new: False to resume a run, which has its own copy of the marks.
 
     Raises:
         ConfigError: the device does not exist.
-        DataError: there are no images, and the request has no fallback.
+        DataError: there are no images, and the request has no fallback; or marks are damaged.
     """
     _check_device(request.config.train)
     try:
@@ -25,6 +30,8 @@ def check_request(request: Request) -> None:
     except DataError:
         if request.fallback is None:
             raise
+    if is_new:
+        find_marks(request.config.data)
 
 
 def check_share(config: TrainConfig, processes: int) -> None:

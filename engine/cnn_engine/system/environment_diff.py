@@ -5,6 +5,9 @@ from collections.abc import Mapping
 DECODING_NAMES = ("Pillow", "libjpeg", "decoding")
 """Versions that pixels of image files depend on: Pillow, its JPEG library, cnn-tui's `decode`."""
 
+NO_MARKS = "none"
+"""Value of `marks`, which runs without marks on their images do not record."""
+
 
 def environment_diff(current: Mapping[str, str], recorded: Mapping[str, str]) -> tuple[str, ...]:
     """Return the values that differ from the recorded ones, each as `threads: 2, before 4`.
@@ -12,6 +15,8 @@ def environment_diff(current: Mapping[str, str], recorded: Mapping[str, str]) ->
     Names that are missing in `recorded` are not compared, and versions that decode images only if
     the images differ.
     """
+    if "marks" in current or "marks" in recorded:
+        current, recorded = {"marks": NO_MARKS, **current}, {"marks": NO_MARKS, **recorded}
     has_same_images = recorded.get("images") == current.get("images")
     differences = [
         f"{name}: {value}, before {recorded[name]}"

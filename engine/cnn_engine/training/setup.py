@@ -13,6 +13,7 @@ from cnn_engine.config.schema import Config, TrainConfig
 from cnn_engine.data.dataset import DataSet, load_dataset
 from cnn_engine.data.hints import hints
 from cnn_engine.data.loader import TensorLoader, train_batch_sizes
+from cnn_engine.data.marks import MarksFile
 from cnn_engine.errors import ConfigError
 from cnn_engine.models.build import build_model, count_parameters
 from cnn_engine.models.hooks import MAX_INIT_IMAGES, InitFromImages
@@ -35,8 +36,16 @@ def warming_up(config: TrainConfig) -> Iterator[None]:
     thread.join()
 
 
-def load_data(config: Config, recorder: Recorder, control: Control) -> DataSet:
+def load_data(
+    config: Config, marks: MarksFile | None, recorder: Recorder, control: Control
+) -> DataSet:
     """Load and check all images, and record the progress.
+
+    Args:
+        config: The run's config.
+        marks: Marks on the images; None without any.
+        recorder: Records the progress, and notices about the images.
+        control: Raises if the user asks to stop.
 
     Raises:
         DataError: they are missing, damaged or unusable.
@@ -50,7 +59,7 @@ def load_data(config: Config, recorder: Recorder, control: Control) -> DataSet:
         if throttle.due():
             recorder.record(StageProgressed(what=activity, done=done, total=total))
 
-    data = load_dataset(config.data, config.train.seed, progress)
+    data = load_dataset(config.data, config.train.seed, progress, marks)
     if data.skipped:
         text = f"{len(data.skipped)} image files were skipped: {'; '.join(data.skipped[:5])}"
         recorder.record(Notice(text=text))

@@ -2,8 +2,11 @@
 
 import pytest
 
-from cnn_engine.data.marks import MARKS_FILE, Marked, read_marks, write_marks
+from cnn_engine.config.schema import DataConfig
+from cnn_engine.data.dataset import load_dataset
+from cnn_engine.data.marks import MARKS_FILE, Marked, find_marks, read_marks, write_marks
 from cnn_engine.errors import DataError, StorageError
+from photos_for_tests import load_folder, make_photos
 
 MARKS = {
     "cat/a, b.jpg": Marked("relabel", "a dog"),
@@ -52,3 +55,71 @@ def test_marks_stay_if_they_cannot_be_written(tmp_path):
     with pytest.raises(StorageError, match="cannot be written"):
         write_marks(tmp_path / "none", MARKS)
     assert read_marks(tmp_path) == MARKS
+
+
+def load_marked(tmp_path, images, **changes):
+    """Return the data set of photographs with marks."""
+    write_marks(tmp_path, images)
+    config = DataConfig(source="folder", path=str(tmp_path), image_size=16, **changes)
+    return load_dataset(config, 0, lambda *_: None, find_marks(config))
+
+
+@pytest.fixture
+def plain(tmp_path):
+    """Return the data set of photographs without marks."""
+    make_photos(tmp_path, per_class=20)
+    return load_folder(tmp_path)
+
+
+def test_dropped_images_leave_their_split_and_relabelled_ones_change_their_label(tmp_path, plain):
+    marks = {
+        "cat/003.tif": Marked("drop"),
+        "dog/004.jpg": Marked("relabel", "cat"),
+        "dog/005.png": Marked("relabel", "dog"),
+        "cat/006.jpeg": Marked("keep"),
+        "cat/gone.jpg": Marked("drop"),
+    }
+    data = load_marked(tmp_path, marks)
+    dropped, relabelled = map(plain.paths.index, ("cat/003.tif", "dog/004.jpg"))
+    for part in ("train", "val", "test"):
+        expected = [index for index in getattr(plain, part).tolist() if index != dropped]
+        assert getattr(data, part).tolist() == expected
+    assert (data.labels != plain.labels).nonzero().flatten().tolist() == [relabelled]
+    assert data.given_labels.equal(plain.labels)
+    assert data.marks.startswith("1 dropped, 1 relabelled (")
+    assert data.notices[-1].endswith(
+        "1 dropped, 1 relabelled; 1 marked image is gone, renamed or unreadable (cat/gone.jpg)"
+    )
+    assert data.fingerprint() != plain.fingerprint()
+
+
+def test_ignored_and_ineffective_marks_change_nothing(tmp_path, plain):
+    ignored = load_marked(tmp_path, {"cat/003.tif": Marked("drop")}, marks="ignore")
+    kept = load_marked(tmp_path, {"cat/003.tif": Marked("keep")})
+    for data in (ignored, kept):
+        assert (data.fingerprint(), data.marks) == (plain.fingerprint(), "")
+
+
+@pytest.mark.usefixtures("plain")
+@pytest.mark.parametrize(
+    ("marks", "text"),
+    [
+        (
+            {"cat/003.tif": Marked("relabel", "dgo")},
+            "cat/003.tif is relabelled as 'dgo', which is not a class; did you mean 'dog'",
+        ),
+        (
+            {f"train/{number}.jpg": Marked("drop") for number in range(10)},
+            "10 of 10 marked images do not exist .* another data set.* --set data.marks=ignore",
+        ),
+    ],
+)
+def test_marks_that_do_not_fit_the_images_are_refused(tmp_path, marks, text):
+    with pytest.raises(DataError, match=f"{MARKS_FILE}: {text}"):
+        load_marked(tmp_path, marks)
+
+
+def test_dropping_all_images_of_a_class_is_refused_with_the_file(tmp_path, plain):
+    marks = {path: Marked("drop") for path in plain.paths if path.startswith("cat")}
+    with pytest.raises(DataError, match=f"'cat'.*drop fewer .*{MARKS_FILE}: 20 dropped"):
+        load_marked(tmp_path, marks)

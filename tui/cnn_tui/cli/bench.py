@@ -45,6 +45,7 @@ def bench(  # noqa: PLR0913 - one parameter per option
     keep_freed_memory()
     from cnn_engine.benchmarks.bench import measure
     from cnn_engine.data.dataset import load_dataset
+    from cnn_engine.data.marks import find_marks
     from cnn_engine.data.sources.cifar10 import is_on_disk
     from cnn_engine.system.device import limit_threads
 
@@ -52,7 +53,8 @@ def bench(  # noqa: PLR0913 - one parameter per option
     if config is None and not is_on_disk(loaded.data.path):
         loaded = load_config("digits", settings)
     with ProgressLine(sys.stderr) as progress:
-        data = load_dataset(loaded.data, loaded.train.seed, progress.report)
+        marks = find_marks(loaded.data)
+        data = load_dataset(loaded.data, loaded.train.seed, progress.report, marks)
         measured = measure(loaded, data, rounds, seconds, progress.report)
     if as_json:
         print(to_json(asdict(measured)))

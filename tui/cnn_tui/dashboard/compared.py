@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from cnn_engine.results.comparison import config_differences, flatten_config
+from cnn_engine.results.comparison import compared_settings, config_differences
 from cnn_engine.runlog.events import EpochFinished, TestFinished
 from cnn_engine.runlog.state import RunState
 from cnn_tui.charts.traces import TraceCache
@@ -94,7 +94,7 @@ def series_rows(states: Sequence[RunState]) -> list[TableRow]:
 
 def config_rows(runs: Sequence[ComparedRun]) -> list[TableRow]:
     """Return the config keys in which the runs differ, with the value of each run."""
-    rows = config_differences([flatten_config(run.state.config) for run in runs])
+    rows = config_differences([compared_settings(run.state) for run in runs])
     return [
         TableRow(safe_text(key), list(map(config_value_text, values)))
         for key, values in rows.items()

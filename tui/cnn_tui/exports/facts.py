@@ -26,6 +26,7 @@ MAX_PAIRS = 10
 ENVIRONMENT_LABELS = {
     "images": "Digest of the images",
     "files": "Digest of the image files",
+    "marks": "Marks on the images",
     "decoding": "Version of the decoding",
     "revision": "Git revision",
     "device": "Device",

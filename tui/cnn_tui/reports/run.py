@@ -168,7 +168,7 @@ def _provenance(state: RunState) -> list[str]:
     if command := command_line(state):
         lines.append(f"{command.command}  in {command.directory}")
     if known := environment_values(state):
-        names = ("cnn-tui", "PyTorch", "Python", "revision", "images", "processor")
+        names = ("cnn-tui", "PyTorch", "Python", "revision", "images", "marks", "processor")
         lines.append(" · ".join(f"{name} {known[name]}" for name in names if name in known))
     return lines
 

@@ -1,0 +1,74 @@
+"""Runs on marked images: recorded with their marks, which later edits do not change."""
+
+import json
+
+import pytest
+
+from cnn_engine.data.marks import MARKS_FILE, Marked, read_marks_file, write_marks
+from cnn_engine.runs.directory import RunDirectory
+from cnn_engine.runs.summary import read_state
+from photos_for_tests import make_photos
+
+MARKS = {
+    "cat/003.tif": Marked("drop"),
+    "cat/004.jpg": Marked("drop"),
+    "dog/005.png": Marked("relabel", "cat"),
+    "dog/007.png": Marked("keep"),
+}
+SMALL = [
+    f"--set={setting}"
+    for setting in (
+        "data.image_size=16",
+        "model.filters=[8]",
+        "train.device=cpu",
+        "model.hidden=[]",
+    )
+]
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Return a folder of photographs with marks."""
+    folder = tmp_path / "photos"
+    make_photos(folder, per_class=20)
+    write_marks(folder, MARKS)
+    return folder
+
+
+def test_a_run_keeps_the_marks_that_it_was_trained_with(photos, tmp_path, run_cli):
+    train = ("run", "folder", "--data-dir", photos, "--no-ui", "--epochs", "1", *SMALL)
+    code, _, err = run_cli(*train, "--name=marked", cwd=tmp_path)
+    assert code == 0, err
+    assert f"{MARKS_FILE}: 2 dropped, 1 relabelled" in err
+    (path,) = (tmp_path / "runs").glob("[0-9]*")
+    assert read_marks_file(path / "marks.csv") == MARKS
+    prepared = read_state(RunDirectory(path))[0].prepared
+    assert prepared.train_images + prepared.val_images + prepared.test_images == 38
+    assert prepared.environment["marks"].startswith("2 dropped, 1 relabelled (")
+
+    # Neither a resume nor a test is affected by later marks, even damaged ones.
+    (photos / MARKS_FILE).write_text("path,mark,class\ncat/001.png,delete,\n")
+    for command in (("resume", "marked", "--epochs", "2", "--no-ui"), ("test", "marked")):
+        code, out, err = run_cli(*command, cwd=tmp_path)
+        assert code == 0, err
+    assert "All counts equal the recorded test" in out
+    assert read_marks_file(path / "marks.csv") == MARKS
+
+    # A new run refuses the damaged marks before it exists, and can ignore them.
+    code, _, err = run_cli(*train, cwd=tmp_path)
+    assert (code, len(err.splitlines())) == (3, 1)
+    assert f"{MARKS_FILE}: line 2: 'delete' is not a mark" in err
+    code, _, err = run_cli(*train, "--set=data.marks=ignore", "--name=all", cwd=tmp_path)
+    assert code == 0, err
+    assert len(list((tmp_path / "runs").glob("[0-9]*"))) == 2
+    assert len(list((tmp_path / "runs").glob("*/marks.csv"))) == 1
+
+    assert "2 dropped, 1 relabelled (" in run_cli("show", "marked", cwd=tmp_path).out
+    for suffix in ("markdown", "html"):
+        file = run_cli("export", "marked", f"--to={suffix}", cwd=tmp_path).out.strip()
+        assert "2 dropped, 1 relabelled" in (tmp_path / file).read_text()
+    values = json.loads(run_cli("show", "marked", "--json", cwd=tmp_path).out)
+    assert values["environment"]["marks"] == prepared.environment["marks"]
+    compared = json.loads(run_cli("compare", "marked", "all", "--json", cwd=tmp_path).out)
+    assert compared["settings"]["marks"] == [prepared.environment["marks"], None]
+    assert compared["settings"]["data.marks"] == ["use", "ignore"]
