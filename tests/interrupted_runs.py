@@ -1,8 +1,10 @@
 """Runs that are stopped or killed at a given step, and their results."""
 
+import math
 from dataclasses import replace
 
 import torch
+from torch import nn
 
 from cnn_engine.checkpoints import checkpoint
 from cnn_engine.checkpoints.format import LAST_FILE
@@ -35,6 +37,23 @@ def interrupt_at(monkeypatch, check, error):
         real(control)
 
     monkeypatch.setattr(Control, "check", check_or_raise)
+
+
+def poison(patches, first, last=math.inf, when=lambda module: module.training):
+    """Make the model return NaN in calls `first` to `last`; log the loss after every step."""
+    real, calls = nn.Module.__call__, 0
+
+    def call(module, *arguments):
+        nonlocal calls
+        logits = real(module, *arguments)
+        if type(module).__name__ == "CNN" and when(module):
+            calls += 1
+            if first <= calls <= last:
+                return logits * math.nan
+        return logits
+
+    patches.setattr(nn.Module, "__call__", call)
+    patches.setattr("cnn_engine.training.trainer.EVENT_SECONDS", 0.0)
 
 
 def results(run):

@@ -15,6 +15,8 @@
         test.json         predictions for each image of the final test
         mistakes.json     images of the most confident mistakes of that test
         marks.csv         marks on images that the run used: dropped and relabelled ones
+        validation.json   predictions for each validation image, of the best epoch
+        validation_mistakes.json  images of mistakes of the latest validation
         suspects.json     training images whose labels are suspicious
         summary.json      cached summary, so that many runs list quickly
         marks.json        the user's star, name, tags and note

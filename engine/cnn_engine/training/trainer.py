@@ -40,6 +40,7 @@ from cnn_engine.training.scalars import CALIBRATION_ERROR, scalars_logged
 from cnn_engine.training.setup import run_prepared
 from cnn_engine.training.step_logger import EVENT_SECONDS, StepLogger
 from cnn_engine.training.train_state import TrainState
+from cnn_engine.training.validation_files import ValidationFiles
 
 MAX_ROLLBACKS = 5
 """Maximum number of rollbacks of a run; each halves the learning rate."""
@@ -107,6 +108,14 @@ class Trainer:
             recorder.check_in_place,
             self.warn,
         )
+        self._validation_files = ValidationFiles(
+            data,
+            self.state.fingerprint,
+            recorder.run,
+            self.checkpointer.writer,
+            recorder.check_in_place,
+            self.warn,
+        )
         self._build(file, extra_environment or {})
         control.step_costs = self._step_costs
         self._inspector.write_layers(self.learner)
@@ -163,6 +172,7 @@ class Trainer:
                 self._budget = Budget(seconds, config, self.data, self.state.steps_per_epoch)
             self.checkpointer.restart_timer()
             self._run_epochs()
+            self._validation_files.flush()
             self.control.end_training()
             self._test()
             self.control.end_run(is_complete=self.epoch >= self.epochs)
@@ -172,6 +182,7 @@ class Trainer:
     def close(self) -> None:
         """Finish writing files, and end all threads."""
         self.state.schedule.close()
+        self._validation_files.flush()
         self.checkpointer.writer.close()
 
     def _run_epochs(self) -> None:
@@ -232,6 +243,9 @@ class Trainer:
         self._correct_drift()
         self._save_after_epoch()
         if validation is not None:
+            best = self.recorder.state.best
+            is_best = best is not None and best.epoch == self.epoch
+            self._validation_files.add(self.epoch, validation, is_best=is_best)
             self._inspector.write_validation_maps(self.learner, self.epoch)
 
     def _correct_drift(self) -> None:
@@ -383,8 +397,17 @@ class Trainer:
             self.epoch,
         )
         self._alarms.check()
+        self._complete_validation(result.epoch)
         predictions = result.evaluation.predictions
         self._inspector.write_test_maps(self.learner, predictions, result.epoch)
+
+    def _complete_validation(self, epoch: int) -> None:
+        """Validate the tested weights again if a process was killed before it wrote the results."""
+        self.checkpointer.writer.wait()
+        is_missing = not self._validation_files.has_predictions(self.recorder.state, epoch)
+        if len(self.data.val) and self.control.decide(is_missing):
+            validation = self.learner.evaluate(self.data.val, lambda _: None)
+            self._validation_files.add_best(epoch, validation)
 
     # Checkpoints.
 
@@ -521,6 +544,7 @@ class Trainer:
             self._load(file)
         self.learner.optimizer.base_lr, self.progress.rollbacks = base_lr, rollbacks
         position = self.progress.position
+        self._validation_files.undo(position.epoch)
         self.recorder.record(
             RolledBack(
                 epoch=position.epoch,

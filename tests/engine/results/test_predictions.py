@@ -4,6 +4,7 @@ import base64
 import errno
 import json
 import os
+from pathlib import Path
 
 import pytest
 import torch
@@ -140,8 +141,15 @@ def test_fingerprint_depends_on_test_images(trained):
 def test_full_disk_adds_notice(tmp_path, monkeypatch):
     real = os.replace
 
+    refused = (
+        predictions.PREDICTIONS_FILE,
+        mistakes.MISTAKES_FILE,
+        predictions.VALIDATION_FILE,
+        mistakes.VALIDATION_MISTAKES_FILE,
+    )
+
     def refuse(source, target):
-        if str(target).endswith((predictions.PREDICTIONS_FILE, mistakes.MISTAKES_FILE)):
+        if Path(target).name in refused:
             raise OSError(errno.ENOSPC, "No space left on device")
         real(source, target)
 
@@ -149,8 +157,13 @@ def test_full_disk_adds_notice(tmp_path, monkeypatch):
     run = RunForTests(tmp_path, "train.epochs=1").train()
     assert run.engine.exit_code == 0
     assert run.live_state.test is not None
-    (notice,) = [event.text for event in run.events() if isinstance(event, Notice)]
-    assert notice.startswith("test.json could not be written: No space left on device")
+    notices = [event.text for event in run.events() if isinstance(event, Notice)]
+    assert [text.partition(":")[0] for text in notices] == [
+        "validation.json could not be written",
+        "validation_mistakes.json could not be written",
+        "test.json could not be written",
+    ]
+    assert "No space left on device" in notices[0]
     assert not (run.directory.path / predictions.PREDICTIONS_FILE).exists()
     assert not list(run.directory.path.glob("*.tmp"))
 

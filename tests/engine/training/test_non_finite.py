@@ -5,7 +5,6 @@ import re
 
 import pytest
 import torch
-from torch import nn
 
 from cnn_engine.checkpoints import checkpoint
 from cnn_engine.checkpoints.format import LAST_FILE
@@ -20,28 +19,12 @@ from interrupted_runs import (
     TWO_EPOCHS,
     VALIDATION_BATCHES,
     assert_same,
+    poison,
     results,
 )
 from runs_for_tests import RunForTests
 
 pytestmark = pytest.mark.usefixtures("small_validation_batches")
-
-
-def poison(patches, first, last=math.inf, when=lambda module: module.training):
-    """Make the model return NaN in calls `first` to `last`; log the loss after every step."""
-    real, calls = nn.Module.__call__, 0
-
-    def call(module, *arguments):
-        nonlocal calls
-        logits = real(module, *arguments)
-        if type(module).__name__ == "CNN" and when(module):
-            calls += 1
-            if first <= calls <= last:
-                return logits * math.nan
-        return logits
-
-    patches.setattr(nn.Module, "__call__", call)
-    patches.setattr("cnn_engine.training.trainer.EVENT_SECONDS", 0.0)
 
 
 def rollbacks(run):
