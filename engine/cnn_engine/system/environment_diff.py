@@ -15,7 +15,7 @@ def environment_diff(current: Mapping[str, str], recorded: Mapping[str, str]) ->
     Names that are missing in `recorded` are not compared, and versions that decode images only if
     the images differ.
     """
-    if "marks" in current or "marks" in recorded:
+    if recorded and ("marks" in current or "marks" in recorded):
         current, recorded = {"marks": NO_MARKS, **current}, {"marks": NO_MARKS, **recorded}
     has_same_images = recorded.get("images") == current.get("images")
     differences = [

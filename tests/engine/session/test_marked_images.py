@@ -40,6 +40,7 @@ def test_a_run_keeps_the_marks_that_it_was_trained_with(photos, tmp_path, run_cl
     code, _, err = run_cli(*train, "--name=marked", cwd=tmp_path)
     assert code == 0, err
     assert f"{MARKS_FILE}: 2 dropped, 1 relabelled" in err
+    assert "Not exactly the environment" not in err
     (path,) = (tmp_path / "runs").glob("[0-9]*")
     assert read_marks_file(path / "marks.csv") == MARKS
     prepared = read_state(RunDirectory(path))[0].prepared
@@ -58,8 +59,10 @@ def test_a_run_keeps_the_marks_that_it_was_trained_with(photos, tmp_path, run_cl
     code, _, err = run_cli(*train, cwd=tmp_path)
     assert (code, len(err.splitlines())) == (3, 1)
     assert f"{MARKS_FILE}: line 2: 'delete' is not a mark" in err
-    code, _, err = run_cli(*train, "--set=data.marks=ignore", "--name=all", cwd=tmp_path)
+    alike = ("run", "--like=marked", "--set=data.marks=ignore", "--name=all", "--no-ui")
+    code, _, err = run_cli(*alike, cwd=tmp_path)
     assert code == 0, err
+    assert "marks: none, before 2 dropped, 1 relabelled" in err
     assert len(list((tmp_path / "runs").glob("[0-9]*"))) == 2
     assert len(list((tmp_path / "runs").glob("*/marks.csv"))) == 1
 
