@@ -47,10 +47,12 @@ def train(processes: Processes, directory: Path, *settings: str) -> dict[str, ob
         trainer.begin_epoch()
         _, accuracy = trainer.train_epoch()
         losses += state.steps.losses(0, state.steps_per_epoch)
+    margins = trainer.state.margins()
     evaluation = trainer.learner.evaluate(trainer.data.val, lambda _: None)
     trainer.close()
     return {
         "losses": losses,
+        "margins": torch.frombuffer(bytearray(margins), dtype=torch.uint8).view(-1, 2).int(),
         "accuracy": accuracy,
         "last batch": state.batch_sizes[-1],
         "weights": trainer.learner.weights.flat.detach().clone(),

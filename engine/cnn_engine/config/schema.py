@@ -309,6 +309,10 @@ class TrainConfig(Table):
     """True if batch norm uses the images of all processes, which GPUs can; by default each process
     uses its own. Without effect in one process."""
 
+    record_margins: bool = True
+    """True to record how much the given class of each training image leads in each epoch, from
+    which `cnn-tui data suspects` finds wrong labels: 2 bytes per image and epoch, 64 MB at most."""
+
     checkpoint_seconds: Seconds = 60.0
     """Seconds between checkpoints within an epoch, excluding pauses."""
 

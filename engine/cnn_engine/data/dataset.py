@@ -128,6 +128,13 @@ class DataSet:
             digest.update(values.contiguous().numpy().tobytes())
         return digest.hexdigest()
 
+    def train_digest(self) -> str:
+        """Return the SHA-256 of the training images' names and labels, and of the classes."""
+        names = (*self.classes, *map(self.name_of, self.train.tolist()))
+        digest = hashlib.sha256("\0".join(names).encode(errors="backslashreplace"))
+        digest.update(self.labels[self.train].numpy().tobytes())
+        return digest.hexdigest()
+
     def test_fingerprint(self) -> str:
         """Return the SHA-256 of all test images, their labels and the classes."""
         digest = hashlib.sha256("\0".join(self.classes).encode(errors="backslashreplace"))

@@ -17,6 +17,7 @@
         marks.csv         marks on images that the run used: dropped and relabelled ones
         validation.json   predictions for each validation image, of the best epoch
         validation_mistakes.json  images of mistakes of the latest validation
+        margins.bin       margin of each training image in each epoch
         suspects.json     training images whose labels are suspicious
         summary.json      cached summary, so that many runs list quickly
         marks.json        the user's star, name, tags and note

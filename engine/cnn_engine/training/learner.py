@@ -43,6 +43,20 @@ class StepKind(NamedTuple):
     """Attributes of the model that its `begin_epoch` may have set; empty if it has no such hook."""
 
 
+class StepResult(NamedTuple):
+    """Results of a training step, on the device; those of other processes are included."""
+
+    correct: Tensor
+    """Correct predictions, []."""
+
+    loss: Tensor
+    """The loss, [], without label smoothing and class weights, so that it is comparable with the
+    validation loss."""
+
+    logits: Tensor
+    """[n, classes], of this process's images only; without gradient."""
+
+
 class Learner:
     """A model that can be trained by one step, and evaluated. It does not count epochs."""
 
@@ -109,17 +123,13 @@ class Learner:
 
     def train_step(
         self, images: Tensor, targets: Tensor, shares: Shares | None = None
-    ) -> tuple[Tensor, Tensor]:
+    ) -> StepResult:
         """Update the weights once with the optimizer's `current_lr`, without a host sync.
 
         Args:
             images: float [n, C, H, W], normalized: this process's part of the batch.
             targets: int64 [n].
             shares: The parts of the batch that these images are; None if they are all of it.
-
-        Returns:
-            Correct predictions, [], and the loss, [], without label smoothing and class weights, so
-            that it is comparable with the validation loss; both of the whole batch.
         """
         with autocast(self.device, self.precision, benchmark=self._benchmarks):
             logits = self.model(images)
@@ -143,7 +153,7 @@ class Learner:
             values.copy_(before)
         self.weights.copy_to_model()
         self._timer.mark("optimizer")
-        return correct, reported_loss
+        return StepResult(correct, reported_loss, logits.detach())
 
     def _exchange(self, loss: Tensor, correct: Tensor) -> tuple[Tensor, Tensor]:
         """Add the gradients, losses and correct predictions of all processes; return the latter.

@@ -181,6 +181,19 @@ class StepInputs:
         first, second = self._scalars.index_select(0, self._step)[0]
         return first, second
 
+    @property
+    def step(self) -> Tensor:
+        """Finished steps of the epoch, int64 [1] on the device."""
+        return self._step
+
+    def targets(self, first: int, end: int) -> Tensor:
+        """Return the targets of this process's images in the steps from `first` to before `end`.
+
+        Returns:
+            int64 [steps, largest share], on the device; beyond a step's images of any class.
+        """
+        return self._loader.labels[self._table[first:end, 0]]
+
     def shares(self) -> Shares | None:
         """Return the parts of the step's batch that this process computes; None if all."""
         if self._shares is None:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from cnn_engine.training.launch_queue import HostCopy, LaunchQueue
 from cnn_engine.training.learner import Learner, StepKind
+from cnn_engine.training.margins import EpochMargins
 from cnn_engine.training.step_graphs import StepGraphs
 from cnn_engine.training.step_inputs import StepInputs
 from cnn_engine.training.step_timer import StepTimer
@@ -25,15 +26,16 @@ class Norms(NamedTuple):
 
 
 class StepRunner:
-    """Runs the steps of an epoch, and keeps their losses and correct predictions on the device."""
+    """Runs the steps of an epoch, and keeps their results on the device."""
 
-    def __init__(  # noqa: PLR0913 - the parts of a step
+    def __init__(  # noqa: PLR0913, PLR0917 - the parts of a step
         self,
         learner: Learner,
         inputs: StepInputs,
         timer: StepTimer,
         steps_per_epoch: int,
         report_capture: Callable[[str], None],
+        margins: EpochMargins | None,
         *,
         captures: bool,
     ) -> None:
@@ -46,9 +48,11 @@ class StepRunner:
             steps_per_epoch: Steps of an epoch.
             report_capture: Called with "" once steps are replayed as a CUDA graph, or with the
                 reason why they are not.
+            margins: Keeps the margins of the images; None to keep none.
             captures: True to capture steps as CUDA graphs if possible.
         """
         self._learner, self._inputs, self._timer = learner, inputs, timer
+        self._margins = margins
         self._queue = LaunchQueue(learner.device)
         needs_host = learner.precision == "fp16"
         self._graphs: StepGraphs[StepKind] = StepGraphs(
@@ -67,14 +71,18 @@ class StepRunner:
         self._correct = torch.zeros((), dtype=torch.int64, device=learner.device)
 
     def reset(self) -> None:
-        """Clear the losses and the correct predictions, before the first step of an epoch."""
+        """Clear all results, before the first step of an epoch."""
         self._losses.zero_()
         self._correct.zero_()
+        if self._margins is not None:
+            self._margins.reset()
 
     def begin(self, step: int) -> None:
         """Start after `step` finished steps of an epoch."""
         self._launched = step
         self._queue.begin(step)
+        if self._margins is not None:
+            self._margins.begin(step)
 
     def run(self, size: int) -> None:
         """Launch the next step, on a batch of `size` images; wait if the device is far behind."""
@@ -89,6 +97,8 @@ class StepRunner:
         self._launched += 1
         if self._learner.ema is not None:
             self._learner.ema.steps += 1
+        if self._margins is not None:
+            self._margins.launched(self._launched)
         self._queue.launched(self._launched)
 
     def _step(self, kind: StepKind) -> None:
@@ -98,11 +108,13 @@ class StepRunner:
         learner.optimizer.current_lr, ema_weight = self._inputs.scalars()
         images, targets = self._inputs.batch(kind.size)
         timer.mark("data")
-        correct, loss = learner.train_step(images, targets, self._inputs.shares())
-        self._correct += correct
+        result = learner.train_step(images, targets, self._inputs.shares())
+        self._correct += result.correct
+        if self._margins is not None:
+            self._margins.add(result.logits, self._inputs.step)
         if learner.ema is not None and kind.updates_average:
             learner.ema.update(ema_weight)
-        self._inputs.finish_step(self._losses, loss)
+        self._inputs.finish_step(self._losses, result.loss)
         timer.end_step()
 
     @property
@@ -145,13 +157,23 @@ class StepRunner:
         """Return the number of correctly classified images of the epoch."""
         return int(self._correct.item())
 
+    def margins(self, step: int) -> Tensor | None:
+        """Return `EpochMargins.rows` of the first `step` steps; None if no margins are kept."""
+        return None if self._margins is None else self._margins.rows(step)
+
     def state_dict(self, step: int) -> dict[str, Any]:
-        """Return losses and correct predictions of the epoch's first `step` steps, on the host."""
+        """Return the results of the epoch's first `step` steps, on the host.
+
+        All processes must call it.
+        """
         losses: Tensor = self._losses[:step].cpu()
-        return {"losses": losses, "correct": self.correct()}
+        return {"losses": losses, "correct": self.correct(), "margins": self.margins(step)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore a state that `state_dict` returned."""
         losses = state["losses"]
         self._losses[: len(losses)] = losses.to(self._losses.device)
         self._correct.fill_(state["correct"])
+        margins = state.get("margins")  # older checkpoints have none
+        if self._margins is not None and margins is not None:
+            self._margins.restore(margins)

@@ -13,16 +13,18 @@ from cnn_engine.config.schema import Config
 from cnn_engine.data.augment.params import check_augment
 from cnn_engine.data.dataset import DataSet
 from cnn_engine.data.identity import image_values
-from cnn_engine.data.loader import make_loader
+from cnn_engine.data.loader import epoch_order, make_loader
 from cnn_engine.distributed.processes import ALONE, Processes
 from cnn_engine.errors import ConfigError
 from cnn_engine.models.finite import infinite_buffers
 from cnn_engine.models.renamed import rename_weights
+from cnn_engine.results.margins import are_recordable
 from cnn_engine.system.environment import environment
 from cnn_engine.system.environment_diff import environment_diff, is_decoded_differently
 from cnn_engine.system.random_states import random_states, set_random_states
 from cnn_engine.training.learner import Learner
 from cnn_engine.training.lr_schedule import lr_factor
+from cnn_engine.training.margins import EpochMargins
 from cnn_engine.training.progress import TrainProgress
 from cnn_engine.training.setup import new_model
 from cnn_engine.training.step_runner import StepRunner
@@ -116,11 +118,34 @@ class TrainState:
             self.timer,
             self.steps_per_epoch,
             self._report_capture,
+            self._epoch_margins(),
             captures=self.device.type == "cuda"
             and self.config.train.graph == "auto"
             and self.processes.is_alone,
         )
         self.progress.load_state_dict(TrainProgress().state_dict())
+
+    def _epoch_margins(self) -> EpochMargins | None:
+        """Return what keeps the margins of an epoch; None if they are not recorded."""
+        classes = len(self.data.classes)
+        is_recorded = self.config.train.record_margins
+        if not (is_recorded and are_recordable(len(self.data.train), classes)):
+            return None
+        targets = self.schedule.inputs.targets
+        return EpochMargins(self.batch_sizes, classes, targets, self.device, self.processes)
+
+    def margins(self) -> bytes | None:
+        """Return the margins of the trained epoch as `margins.bin` has them; None without.
+
+        All processes must call it.
+        """
+        rows = self.steps.margins(self.steps_per_epoch)
+        if rows is None:
+            return None
+        order = epoch_order(
+            torch.arange(len(self.data.train)), self.config.train.seed, self.progress.epoch
+        )
+        return torch.empty_like(rows).index_copy_(0, order, rows).numpy().tobytes()
 
     def begin_epoch(self) -> None:
         """Advance to the next epoch."""

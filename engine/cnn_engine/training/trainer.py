@@ -13,8 +13,9 @@ from cnn_engine.checkpoints.writer import Writer
 from cnn_engine.config.schema import Config
 from cnn_engine.data.dataset import DataSet
 from cnn_engine.distributed.processes import ALONE, Processes
-from cnn_engine.errors import NonFiniteError, TrainingError
+from cnn_engine.errors import NonFiniteError, StorageError, TrainingError
 from cnn_engine.evaluation.evaluate import Evaluation
+from cnn_engine.results.margins import MARGINS_FILE, MarginsHeader, write_epoch
 from cnn_engine.results.metrics import calibration_error
 from cnn_engine.runlog.events import (
     CommandApplied,
@@ -116,6 +117,9 @@ class Trainer:
             recorder.check_in_place,
             self.warn,
         )
+        self._margins_header = MarginsHeader(
+            images=len(data.train), classes=len(data.classes), digest=data.train_digest()
+        )
         self._build(file, extra_environment or {})
         control.step_costs = self._step_costs
         self._inspector.write_layers(self.learner)
@@ -213,6 +217,7 @@ class Trainer:
         self.recorder.record(EpochStarted(epoch=self.epoch, step=self.progress.step))
         train_loss, train_accuracy = self.train_epoch()
         self._require_finite_weights()
+        self._write_margins()
         if self._budget is not None and len(self.data.val) and not self._is_validation_due():
             self._plan_budget(self._budget)  # this may be the last epoch, which is validated
         trained = self.control.clock()
@@ -247,6 +252,20 @@ class Trainer:
             is_best = best is not None and best.epoch == self.epoch
             self._validation_files.add(self.epoch, validation, is_best=is_best)
             self._inspector.write_validation_maps(self.learner, self.epoch)
+
+    def _write_margins(self) -> None:
+        """Write the margins of the trained epoch; on failure, warn and continue."""
+        record = self.state.margins()
+        if record is None or not self.state.processes.is_first:
+            return
+        try:
+            self.recorder.check_in_place()
+            path = self.recorder.run.path / MARGINS_FILE
+            write_epoch(path, self._margins_header, self.epoch, record)
+        except OSError as error:
+            self.warn(f"{MARGINS_FILE} could not be written: {error.strerror}")
+        except StorageError as error:
+            self.warn(str(error))
 
     def _correct_drift(self) -> None:
         """Use the first process's weights in all if they differ, as after a fault of memory."""

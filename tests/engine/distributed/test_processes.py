@@ -40,6 +40,11 @@ def test_losses_of_several_processes_are_those_of_one(tmp_path, count):
         assert result["accuracy"] == pytest.approx(alone["accuracy"], abs=0.005)
         assert torch.equal(result["weights"], results[0]["weights"])
         assert result["evaluation"] == results[0]["evaluation"]
+        assert torch.equal(result["margins"], results[0]["margins"])
+        difference = result["margins"] - alone["margins"]
+        assert difference[:, 0].abs().max() <= 1  # of rounding
+        assert (difference[:, 1] == 0).float().mean() > 0.99
+        assert result["margins"][:, 0].min() > 0
 
 
 def test_evaluation_of_several_processes_is_that_of_one(tmp_path):
@@ -69,7 +74,7 @@ def test_run_resumes_exactly_with_as_many_processes(tmp_path):
         tensors_to_bytes(checkpoint.load(directory / "after-4.pt", torch.device("cpu")))
         for directory in (whole, halves)
     )
-    for key in ("model", "average", "optimizer", "losses", "correct", "epoch", "step"):
+    for key in ("model", "average", "optimizer", "losses", "correct", "margins", "epoch", "step"):
         assert found[key] == expected[key]
     assert train_run(ALONE, other, 3, file) == "processes: 1, before 2"
 
