@@ -3,7 +3,8 @@
     python engine/tools/bench_margins.py [--seconds S] [PRESET [KEY=VALUE ...]]
 
 Trains the preset (default: digits) for some steps with and without `train.record_margins`, in turn,
-and prints the median ratio of the durations.
+and prints the median ratio of the durations, and that of the processor time, which other programs
+disturb less.
 """
 
 import argparse
@@ -50,26 +51,29 @@ def main() -> None:
             trainers.append(Trainer(changed, data, recorder, Control(recorder)))
             resources.callback(trainers[-1].close)
         for trainer in trainers:
-            _seconds(trainer)
-        ratios, end = [], time.perf_counter() + arguments.seconds
-        while time.perf_counter() < end or len(ratios) < 4:
-            turns = trainers if len(ratios) % 2 else trainers[::-1]
-            seconds = {id(trainer): _seconds(trainer) for trainer in turns}
-            ratios.append(seconds[id(trainers[0])] / seconds[id(trainers[1])])
-        step = 1e3 * _seconds(trainers[1]) / trainers[1].state.steps_per_epoch
+            _costs(trainer)
+        pairs: list[tuple[float, ...]] = []
+        end = time.perf_counter() + arguments.seconds
+        while time.perf_counter() < end or len(pairs) < 4:
+            turns = trainers if len(pairs) % 2 else trainers[::-1]
+            costs = {id(trainer): _costs(trainer) for trainer in turns}
+            with_, without = (costs[id(trainer)] for trainer in trainers)
+            pairs.append(tuple(one / other for one, other in zip(with_, without, strict=True)))
+        step = 1e3 * without[0] / trainers[1].state.steps_per_epoch
+    time_, processor = (statistics.median(ratios) - 1 for ratios in zip(*pairs, strict=True))
     print(
-        f"{arguments.preset}: {statistics.median(ratios) - 1:+.2%} with margins, median of "
-        f"{len(ratios)} pairs of {trainers[0].state.steps_per_epoch} steps of {step:.2f} ms"
+        f"{arguments.preset}: {time_:+.2%} time, {processor:+.2%} processor time with margins, "
+        f"median of {len(pairs)} pairs of {trainers[0].state.steps_per_epoch} steps, {step:.2f} ms"
     )
 
 
-def _seconds(trainer: Trainer) -> float:
-    """Train an epoch; return its duration, with that of its record."""
-    start = time.perf_counter()
+def _costs(trainer: Trainer) -> tuple[float, float]:
+    """Train an epoch and write its record; return seconds of time and of processor time."""
+    start, processor = time.perf_counter(), time.process_time()
     trainer.begin_epoch()
     trainer.train_epoch()
     trainer._write_margins()
-    return time.perf_counter() - start
+    return time.perf_counter() - start, time.process_time() - processor
 
 
 if __name__ == "__main__":
