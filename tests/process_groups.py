@@ -26,7 +26,8 @@ def run_in_processes(
         function: Function of a module; it takes a `Processes` and the arguments.
         arguments: Further arguments.
     """
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")  # its processes are copies of one
+    context.set_forkserver_preload(["torch.distributed", "distributed_training"])
     started = [
         context.Process(target=_work, args=(rank, count, directory, function, arguments))
         for rank in range(count)

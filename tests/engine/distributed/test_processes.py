@@ -18,6 +18,8 @@ from distributed_training import (
 from interrupted_runs import tensors_to_bytes
 from process_groups import run_in_processes
 
+pytestmark = pytest.mark.xdist_group("process groups")  # one process is copied for all of them
+
 
 @given(st.integers(0, 200), st.integers(1, 9))
 def test_shares_are_contiguous_and_of_equal_size(images, count):
