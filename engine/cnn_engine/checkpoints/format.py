@@ -27,6 +27,9 @@ PREVIOUS_FILE = "previous.pt"
 DAMAGED_FILE = "damaged.pt"
 """A damaged `last.pt`, renamed so that the next save does not make it the backup."""
 
+WEIGHTS_FILES = (BEST_FILE, "model.safetensors", "pytorch_model.bin")
+"""Files of weights in a directory: of a run, or of a model of Hugging Face."""
+
 FORMAT = 2
 """Version of a checkpoint's content."""
 

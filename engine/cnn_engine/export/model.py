@@ -2,10 +2,8 @@
 
 import json
 from dataclasses import dataclass
-from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -116,17 +114,3 @@ def load(run: RunDirectory, *, allow_code: bool = False) -> Exported:
     }
     classifier = Classifier(trained.model, data.mean, data.std).eval()
     return Exported(trained=trained, classifier=classifier, about=about)
-
-
-def import_optional(name: str) -> ModuleType:
-    """Import and return a library that is needed by exports only.
-
-    Raises:
-        ConfigError: it is not installed.
-    """
-    try:
-        return import_module(name)
-    except ImportError as error:
-        raise ConfigError(
-            f"export: needs {error.name or name}: pip install 'cnn-tui[export]'"
-        ) from None

@@ -6,8 +6,9 @@ import torch
 
 from cnn_engine.errors import ConfigError
 from cnn_engine.export import Files
-from cnn_engine.export.model import import_optional, load
+from cnn_engine.export.model import load
 from cnn_engine.runs.directory import RunDirectory
+from cnn_engine.system.optional import import_optional
 
 MODEL_FILE = "model.onnx"
 
@@ -37,8 +38,8 @@ def export(run: RunDirectory, *, allow_code: bool = False, opset: int = DEFAULT_
         first, *_, last = OLDEST_RUNTIME
         raise ConfigError(f"--opset {opset}: PyTorch writes operator sets {first} to {last}")
     model = load(run, allow_code=allow_code)
-    onnx = import_optional("onnx")
-    import_optional("onnxscript")
+    onnx = import_optional("onnx", "export")
+    import_optional("onnxscript", "export")
     program: Any = torch.onnx.export(
         model.program(),
         dynamo=True,

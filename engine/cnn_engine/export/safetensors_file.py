@@ -3,8 +3,9 @@
 import torch
 
 from cnn_engine.export import Files
-from cnn_engine.export.model import import_optional, load
+from cnn_engine.export.model import load
 from cnn_engine.runs.directory import RunDirectory
+from cnn_engine.system.optional import import_optional
 
 MODEL_FILE = "model.safetensors"
 
@@ -18,7 +19,7 @@ def export(run: RunDirectory, *, allow_code: bool = False) -> Files:
         StorageError: the checkpoint cannot be read.
     """
     model = load(run, allow_code=allow_code)
-    safetensors = import_optional("safetensors.torch")
+    safetensors = import_optional("safetensors.torch", "export")
     # safetensors refuses tensors that share memory or are not contiguous.
     weights = {
         name: values.clone(memory_format=torch.contiguous_format)

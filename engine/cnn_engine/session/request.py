@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
-from cnn_engine.checkpoints.format import BEST_FILE
-from cnn_engine.config.paths import exists, expand_home, is_directory
+from cnn_engine.checkpoints.format import BEST_FILE, WEIGHTS_FILES
+from cnn_engine.config.paths import exists, expand_home, is_directory, is_file
 from cnn_engine.config.presets import from_dict, load_config
 from cnn_engine.config.schema import Config
 from cnn_engine.errors import ConfigError, StorageError
@@ -148,7 +148,8 @@ def _weights_path(reference: str, runs_dir: Path | None) -> Path:
     """Return the absolute path of a file of weights, or of the best model of a run.
 
     Args:
-        reference: A path, or a run's id, name, or a part of them.
+        reference: A path, of a file or of a directory with one of `WEIGHTS_FILES`, or a run's id,
+            name, or a part of them.
         runs_dir: Directory of the runs; None for the default.
 
     Raises:
@@ -160,4 +161,6 @@ def _weights_path(reference: str, runs_dir: Path | None) -> Path:
             path = find_run(runs_dir or default_runs_dir(), reference).path.absolute()
         except ConfigError as error:
             raise ConfigError(f"model.weights: {error}") from None
-    return path / BEST_FILE if is_directory(path) else path
+    if not is_directory(path):
+        return path
+    return next(filter(is_file, (path / name for name in WEIGHTS_FILES)), path / BEST_FILE)

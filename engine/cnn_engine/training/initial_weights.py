@@ -1,27 +1,29 @@
 """Starts a model from the weights of a file, `model.weights`."""
 
-from itertools import chain
-
 from torch import Tensor, nn
 
 from cnn_engine.checkpoints.compat import weights_difference
+from cnn_engine.checkpoints.weight_names import fits, match_names
 from cnn_engine.checkpoints.weights_file import WeightsFile
 from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.models.finite import infinite_buffers, non_finite_name
 from cnn_engine.models.head import find_head_name
 from cnn_engine.models.renamed import rename_weights
-from cnn_engine.models.torchvision_model import AUXILIARY_HEADS, TorchvisionModel
+from cnn_engine.models.torchvision_model import TorchvisionModel
+from cnn_engine.models.torchvision_weights import (
+    AUXILIARY_HEADS,
+    POSITIONS,
+    current_name,
+    resize_positions,
+)
 from cnn_engine.texts import listed
-
-PREFIXES = ("network.", "module.", "_orig_mod.")
-"""Prefixes that wrappers add to all names: `TorchvisionModel`, and those of PyTorch."""
 
 MAX_NAMES = 3
 """Maximum number of weights in a text."""
 
 
 def load_initial_weights(model: nn.Module, file: WeightsFile, classes: tuple[str, ...]) -> str:
-    """Load the weights that fit; return a sentence that says which.
+    """Load the weights that fit; return a sentence that says which, and which do not.
 
     The last layer is loaded only if the file is of a run with the same classes. A network of
     torchvision needs all others, because layers that were left random would go unnoticed.
@@ -36,38 +38,53 @@ def load_initial_weights(model: nn.Module, file: WeightsFile, classes: tuple[str
         DataError: a weight is NaN or infinite.
     """
     expected = dict(model.state_dict())
-    found = _renamed(rename_weights(model, file.weights), expected)
+    named = match_names(_adapted(model, file.weights, expected), expected)
+    found = named.weights
     if file.classes != classes:
         head = f"{find_head_name(model)}."
         found = {name: values for name, values in found.items() if not name.startswith(head)}
-    fitting = {name: values for name, values in found.items() if _fits(name, values, expected)}
+    fitting = {name: values for name, values in found.items() if fits(name, values, expected)}
     if name := non_finite_name(fitting, infinite_buffers(model)):
         raise DataError(
             f"{file.path}: {name} has values that are NaN or infinite; use another file"
         )
+    if not any(map(_counts, fitting)):
+        raise ConfigError(
+            f"model.weights: no weight of {file.path} fits this network; it contains "
+            f"{listed([*file.weights], MAX_NAMES)}, expected {listed([*expected], MAX_NAMES)}"
+        )
     if isinstance(model, TorchvisionModel):
         _require_all(model, expected, found, file)
-    if not any(map(_counts, fitting)):
-        raise ConfigError(f"model.weights: no weight of {file.path} fits this network")
     model.load_state_dict(fitting, strict=False)
     missing = [name for name in expected if name not in fitting and _counts(name)]
-    count = sum(map(_counts, expected))
-    text = f"Starts from {file.path}: {count - len(missing)} of {count} tensors"
-    return f"{text}, all but {listed(missing, MAX_NAMES)}" if missing else text
+    unused = [named.name_in_file(name) for name in found if name not in {*fitting, *missing}]
+    text = f"Starts from {file.path}: {_share(fitting, expected)} tensors"
+    if missing:
+        text += f", all but {listed(missing, MAX_NAMES)}"
+    if unused := [*unused, *named.others]:
+        text += f"; not used from the file: {listed(unused, MAX_NAMES)}"
+    return text
 
 
-def _renamed(found: dict[str, Tensor], expected: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return the weights under the names that fit most: as they are, or with a prefix changed."""
-    adding = [{f"{prefix}{name}": found[name] for name in found} for prefix in PREFIXES]
-    removing = [{name.removeprefix(prefix): found[name] for name in found} for prefix in PREFIXES]
-    return max(
-        chain([found], adding, removing),
-        key=lambda named: sum(_fits(name, values, expected) for name, values in named.items()),
-    )
+def _share(fitting: dict[str, Tensor], expected: dict[str, Tensor]) -> str:
+    return f"{sum(map(_counts, fitting))} of {sum(map(_counts, expected))}"
 
 
-def _fits(name: str, values: Tensor, expected: dict[str, Tensor]) -> bool:
-    return name in expected and values.shape == expected[name].shape
+def _adapted(
+    model: nn.Module, weights: dict[str, Tensor], expected: dict[str, Tensor]
+) -> dict[str, Tensor]:
+    """Return weights with the current names of layers and, for torchvision, for the image size."""
+    if not isinstance(model, TorchvisionModel):
+        renamed: dict[str, Tensor] = rename_weights(model, weights)
+        return renamed
+    adapted = {current_name(name): values for name, values in weights.items()}
+    for name, values in adapted.items():
+        if (
+            name.endswith(POSITIONS)
+            and (wanted := expected.get(f"network.{POSITIONS}")) is not None
+        ):
+            adapted[name] = resize_positions(values, wanted.shape[1])
+    return adapted
 
 
 def _require_all(

@@ -8,6 +8,7 @@ import pytest
 import torch
 import torchvision
 from torchvision.models import resnet18, shufflenet_v2_x0_5
+from torchvision.models.vision_transformer import interpolate_embeddings
 
 from cnn_engine.checkpoints.weights_file import read_weights
 from cnn_engine.config.schema import ModelConfig
@@ -15,7 +16,8 @@ from cnn_engine.data.sources import idx
 from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.inference.trained import load_trained_model
 from cnn_engine.models.build import build_model
-from cnn_engine.models.torchvision_model import TorchvisionModel
+from cnn_engine.models.torchvision_model import image_sizes
+from cnn_engine.models.torchvision_weights import current_name, resize_positions
 from cnn_engine.runlog.events import Notice, RunPrepared
 from cnn_engine.training.flat_parameters import FlatParameters
 from cnn_engine.training.initial_weights import load_initial_weights
@@ -154,13 +156,69 @@ def test_file_with_auxiliary_heads_is_loaded_without_them(tmp_path, arch):
     text = load_initial_weights(model, read_weights(tmp_path / "x.pth"), CLASSES)
     own, expected = model.network.state_dict(), full.state_dict()
     assert all(torch.equal(own[name], expected[name]) for name in own if "fc" not in name)
-    assert text.endswith("all but network.fc.weight, network.fc.bias")
+    assert "all but network.fc.weight, network.fc.bias; not used from the file: " in text
+    assert " aux1." in text or " AuxLogits." in text
 
 
 def test_too_small_images_are_refused_with_a_size():
     message = "inception_v3 takes images of 75 pixels or more, not of 32; set data.image_size, for "
     with pytest.raises(ConfigError, match=f"{message}example to 299"):
         transfer(arch="inception_v3")
+    for arch, size, native in (("vit_b_32", 100, 224), ("maxvit_t", 300, 224)):
+        divisor = {"vit_b_32": 32, "maxvit_t": 224}[arch]
+        message = f"{arch} takes images of multiples of {divisor} pixels, not of {size}; "
+        with pytest.raises(ConfigError, match=f"{message}.* example to {native}"):
+            transfer(arch=arch, size=size)
+
+
+@pytest.mark.parametrize(
+    "arch",
+    "alexnet convnext_tiny maxvit_t mobilenet_v3_small squeezenet1_1 swin_v2_t vit_b_32".split(),
+)
+def test_families_take_their_smallest_images_and_have_a_last_layer(arch):
+    """engine/tools/check_architectures.py trains and exports all networks."""
+    sizes = image_sizes(arch)
+    with torch.device("meta"):
+        model = transfer(arch=arch, size=sizes.min)
+        images = torch.zeros(2, 3, max(8, sizes.min), max(8, sizes.min))
+        assert model.train()(images).shape == (2, 4)
+    head = model.network.get_submodule(model.head_name)
+    assert head.weight.shape[0] == 4
+
+
+def test_network_that_checks_the_version_of_weights_is_loaded_again():
+    """MNASNet refuses a state dict without the version of its class, as checkpoints are."""
+    first, second = transfer(arch="mnasnet0_5"), transfer(arch="mnasnet0_5")
+    second.load_state_dict({**first.state_dict()})
+    assert torch.equal(first.network.layers[0].weight, second.network.layers[0].weight)
+
+
+def test_running_statistics_follow_the_images_within_an_epoch():
+    """MNASNet's momentum of 0.0003 would take thousands of steps."""
+    assert transfer(arch="mnasnet0_5").network.layers[1].momentum == 0.1
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("features.denseblock1.denselayer1.norm.1.weight", "denselayer1.norm1.weight"),
+        ("features.denseblock4.denselayer16.conv.2.weight", "denselayer16.conv2.weight"),
+        ("encoder.layers.encoder_layer_0.mlp.linear_1.bias", "mlp.0.bias"),
+        ("module.encoder.layers.encoder_layer_0.mlp.linear_2.weight", "mlp.3.weight"),
+        ("layer1.0.conv1.weight", "layer1.0.conv1.weight"),
+    ],
+)
+def test_old_names_in_files_of_torchvision(old, new):
+    assert current_name(old).endswith(new)
+
+
+@pytest.mark.parametrize("size", [4, 7, 12])
+def test_positions_of_a_vision_transformer_are_resized_as_torchvision_does(size):
+    positions = torch.rand(1, 1 + 7 * 7, 6)
+    expected = interpolate_embeddings(size, 1, {"encoder.pos_embedding": positions})
+    resized = resize_positions(positions, 1 + size * size)
+    assert torch.allclose(resized, expected["encoder.pos_embedding"])
+    assert torch.equal(resize_positions(positions[:, 1:], 50), positions[:, 1:]), "no class token"
 
 
 @pytest.mark.usefixtures("few_digits")
@@ -169,15 +227,6 @@ def test_googlenet_trains(tmp_path):
     run = RunForTests(tmp_path, *TRANSFER, *network).train()
     assert run.live_state.status == "done"
     assert run.live_state.test is not None
-
-
-@pytest.mark.parametrize("arch", ["vgg11", "squeezenet1_1", "mobilenet_v3_small", "vit_b_16"])
-def test_last_layer_is_found(arch):
-    with torch.device("meta"):
-        model = transfer(arch=arch, size=224)
-    assert isinstance(model, TorchvisionModel)
-    head = model.network.get_submodule(model.head_name)
-    assert head.weight.shape[0] == 4
 
 
 def test_frozen_layers_are_not_trained_and_stay_in_eval_mode(weights_file):

@@ -5,6 +5,8 @@ import torch
 
 from cnn_engine.checkpoints import checkpoint
 from cnn_engine.checkpoints.format import Position
+from cnn_engine.export import safetensors_file
+from cnn_engine.export.folder import write_folder
 from cnn_engine.runlog.events import Notice
 from cnn_engine.runs.lookup import find_run
 from photos_for_tests import save_images
@@ -87,9 +89,15 @@ def test_last_layer_is_kept_for_the_same_classes_only(tmp_path, folders):
         assert any(f"best.pt: {expected}" in text for text in notices(run)), notices(run)
 
 
-@pytest.mark.parametrize("form", ["id", "word", "directory", "best.pt", "last.pt", "latest"])
+@pytest.mark.parametrize(
+    "form", ["id", "word", "directory", "best.pt", "last.pt", "latest", "exported"]
+)
 def test_every_way_to_name_a_run(tmp_path, run_cli, form):
     first = RunForTests(tmp_path / "runs", "train.epochs=1").train().directory
+    if form == "exported":
+        write_folder(
+            tmp_path / "runs" / first.id / form, safetensors_file.export(first), replace=False
+        )
     reference = {
         "id": first.id,
         "word": first.id.rpartition("-")[2],
@@ -104,10 +112,10 @@ def test_every_way_to_name_a_run(tmp_path, run_cli, form):
         cwd=tmp_path,
     )
     assert code == 0, errors
-    file = "last.pt" if form == "last.pt" else "best.pt"
+    file = {"last.pt": form, "exported": "exported/model.safetensors"}.get(form, "best.pt")
     second = find_run(tmp_path / "runs", "latest")
     assert second.id != first.id
-    (notice,) = events_of(second, Notice)
+    (notice,) = events_of(second, Notice)  # none about another normalization
     assert notice.text == f"Starts from {first.path.absolute() / file}: 10 of 10 tensors"
 
 
