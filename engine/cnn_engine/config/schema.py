@@ -140,9 +140,9 @@ class ModelConfig(Table):
     """Name of the torchvision model, such as `resnet18`."""
 
     weights: str | None = None
-    """Weights to start from: a run (its id, directory or `best.pt`), or a file, `.safetensors` or of
-    `torch.save`, such as torchvision's. Weights that do not fit, and the last layer unless it is of
-    a run with the same classes, are initialized randomly, as all are by default. Nothing is
+    """Weights to start from: a run (its id, directory or `best.pt`), or a file, `.safetensors` or
+    of `torch.save`, such as torchvision's. Weights that do not fit, and the last layer unless it is
+    of a run with the same classes, are initialized randomly, as all are by default. Nothing is
     downloaded."""
 
     freeze: bool = False
