@@ -137,6 +137,29 @@ def write_marks(folder: Path, marks: Marks) -> None:
     write_marks_file(folder / MARKS_FILE, marks)
 
 
+def change_marks(folder: Path, changes: Mapping[str, Marked | None]) -> Marks:
+    """Mark images in a directory, and return all of its marks.
+
+    The file is read again before it is written, as other programs may have changed it.
+
+    Args:
+        folder: Directory of the images.
+        changes: New marks by image; None removes a mark.
+
+    Raises:
+        DataError: the file of marks is damaged.
+        StorageError: it cannot be written; the old marks are kept.
+    """
+    marks = dict(read_marks(folder))
+    for name, marked in changes.items():
+        if marked is None:
+            marks.pop(name, None)
+        else:
+            marks[name] = marked
+    write_marks(folder, marks)
+    return marks
+
+
 def write_marks_file(path: Path, marks: Mapping[str, Marked]) -> None:
     """Replace the marks in a file, sorted by image; without marks, there is no file.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cnn_engine.errors import DataError, StorageError
+from cnn_tui.cli import mark_images
 from cnn_tui.cli.commands import Command, Commands, Group
 from cnn_tui.cli.options import AsJson, as_overrides
 from cnn_tui.terminal.interrupts import deferred_interrupts
@@ -30,6 +31,9 @@ data = Commands(
     help="Check an image folder; manage the decoded-image cache; download CIFAR-10.\n\n"
     "Without a command, list the cache.",
 )
+
+
+data.command(cls=Command)(mark_images.mark)
 
 
 @data.callback(invoke_without_command=True)
