@@ -13,12 +13,13 @@ import torch
 from torch.nn import functional
 
 from cnn_engine.results.feature_maps import MAPS_FILE, MapsFile, Sample, read_feature_maps
+from cnn_engine.results.suspects import SUSPECTS_FILE, Suspect, Suspects, encode_suspects
 from cnn_engine.runlog.lines import from_line
 from cnn_engine.runs.directory import RunDirectory
 from cnn_tui.dashboard.app import Dashboard
 from cnn_tui.dashboard.screens.lesson import LessonScreen
 from cnn_tui.dashboard.screens.run import RunScreen
-from cnn_tui.lesson import convolution, learning, own_run
+from cnn_tui.lesson import better_data, convolution, learning, own_run
 from cnn_tui.lesson.arithmetic import (
     convolve,
     cross_entropy,
@@ -190,23 +191,24 @@ def test_response_matches_pytorch_and_the_stored_map(tmp_path):
     assert f"by hand it was {value:.4g}".replace("-", "−") in text
 
 
-def test_last_chapter_without_a_run_shows_the_run_command(tmp_path):
-    text = chapter_text(all_chapters(None)[-1])
-    assert "cnn-tui run digits" in text
-    assert "nothing to show" not in text
+def test_last_chapters_without_a_run_show_the_run_command():
+    *_, own_run_text, better_data_text = map(chapter_text, all_chapters(None))
+    assert "cnn-tui run digits" in own_run_text
+    assert "cnn-tui run folder" in better_data_text
+    assert "nothing to show" not in own_run_text + better_data_text
 
 
 @pytest.mark.parametrize("content", [None, b"", b"{}", b"\x1b[2J"])
-def test_unusable_maps_are_reported_in_the_last_chapter(tmp_path, content):
+def test_unusable_maps_are_reported_in_their_chapter(tmp_path, content):
     run = golden_run(tmp_path, "completed")
     if content is not None:
         (run.path / MAPS_FILE).write_bytes(content)
     chapters = all_chapters(run)
-    text = chapter_text(chapters[-1])
+    text = chapter_text(chapters[7])
     assert "There is nothing to show" in text
     assert "maps.bin" in text
     assert "\x1b" not in text
-    assert len(chapters) == 8
+    assert len(chapters) == 9
 
 
 SAMPLE_WITHOUT_MAPS = Sample(
@@ -257,6 +259,48 @@ def test_only_the_start_of_a_log_is_read(tmp_path, monkeypatch):
     assert len(lines) < 10 < len(run.events.read_bytes().splitlines())
 
 
+# Chapter 9, about better data
+
+
+def test_margins_and_heatmap_match_pytorch():
+    logits = torch.tensor(better_data.LOGITS)
+    others = logits.clone()
+    others[better_data.GIVEN] = -torch.inf
+    margin = (logits[better_data.GIVEN] - others.max()).item()
+    assert others.argmax().item() == better_data.LIKELY
+    maps = torch.tensor(better_data.ACTIVATIONS, requires_grad=True)
+    (maps * torch.tensor(better_data.GRADIENTS)).sum().backward()
+    heatmap = (maps * maps.grad).clamp(min=0)
+    text = chapter_text(better_data.better_data_chapter(None, ""))
+    assert f"dog: 0.4 − 3.1 = {margin:.4g}".replace("-", "−") in text
+    products = [line for line in text.splitlines() if re.fullmatch(r"[ \d.−]+", line)]
+    assert [line.split()[-2:] for line in products[-2:]] == [
+        [f"{value:g}" for value in row] for row in heatmap.tolist()
+    ]
+
+
+def test_suspects_of_the_run_are_shown(tmp_path):
+    run = run_with_maps(tmp_path)
+    assert "cnn-tui data suspects 1124-0412-amber" in chapter_text(all_chapters(run)[-1])
+    suspect = Suspect(
+        kind="label", name="cat/[/].jpg", label=0, likely=1, score=0.9,
+        pixels=bytes(range(256)), width=16, height=16, channels=1,
+    )  # fmt: skip
+    content = encode_suspects(
+        Suspects(method="area under the margin", classes=["[/]", "dog"], suspects=[suspect] * 6)
+    )
+    (run.path / SUSPECTS_FILE).write_bytes(content)
+    chapter = all_chapters(run)[-1]
+    text = chapter_text(chapter)
+    assert "found by area under the margin" in text
+    assert text.count("→ dog") == better_data.MAX_SHOWN
+    assert "cnn-tui run --like 1124-0412-amber" in text
+    for width, height in SIZES:
+        lines = chapter.pages[-1].lines(Canvas(width - 5, pictures=True))
+        assert max(line.cell_length for line in lines) <= width - 5
+        assert height != 24 or len(lines) <= 24 - 3
+
+
 # Screen
 
 
@@ -278,7 +322,13 @@ async def test_screen_shows_every_page(tmp_path, size):
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize(
-    ("name", "keys"), [("window", "2 space"), ("rate", "7 right"), ("own", "8 space space")]
+    ("name", "keys"),
+    [
+        ("window", "2 space"),
+        ("rate", "7 right"),
+        ("own", "8 space space"),
+        ("data", "9 space space"),
+    ],
 )
 async def test_pages_match_saved_screens(tmp_path, name, keys, size):
     app = Dashboard(LessonScreen(all_chapters(run_with_maps(tmp_path))))
@@ -292,13 +342,15 @@ async def test_keys_turn_pages_and_quit(tmp_path):
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         await pilot.press("left")
-        assert "1/8  page 1 of 2" in await settled_text(pilot)
+        assert "1/9  page 1 of 2" in await settled_text(pilot)
         await pilot.press("space", "right")
-        assert "2/8  page 1 of 5" in await settled_text(pilot)
+        assert "2/9  page 1 of 5" in await settled_text(pilot)
         await pilot.press("left")
-        assert "1/8  page 2 of 2" in await settled_text(pilot)
-        await pilot.press("8", "space")
-        assert "8/8  page 1 of 1" in await settled_text(pilot)
+        assert "1/9  page 2 of 2" in await settled_text(pilot)
+        await pilot.press("8")
+        assert "8/9  page 1 of 1" in await settled_text(pilot)
+        await pilot.press("9", *["space"] * 4)
+        assert "9/9  page 4 of 4" in await settled_text(pilot)
         await pilot.press("question_mark")
         assert "Next step or page" in await settled_text(pilot)
         await pilot.press("escape", "q")
@@ -336,7 +388,7 @@ async def test_ascii_option_shows_ascii_only(tmp_path):
         LessonScreen(all_chapters(run_with_maps(tmp_path))), options=Options(ascii=True)
     )
     async with app.run_test(size=(80, 24)) as pilot:
-        for number in range(1, 9):
+        for number in range(1, 10):
             await pilot.press(str(number))
             text = await settled_text(pilot)
             assert text.isascii()

@@ -352,7 +352,7 @@ KEYS = (
         Key("previous", "left,backspace", "back", "Previous step or page", 1, "turn(-1)"),
         *(
             Key(f"chapter_{number}", f"{number}", "", f"Chapter {number}", 0, f"go_to({number})")
-            for number in range(1, 9)
+            for number in range(1, 10)
         ),
         _move("line_up", "up", "up", "A line up", "scroll(-1)"),
         _move("line_down", "down", "down", "A line down", "scroll(1)"),

@@ -1,10 +1,12 @@
-"""The chapters of the lesson, and the run of its last chapter."""
+"""The chapters of the lesson, and the run of its last two chapters."""
 
 from cnn_engine.errors import UserError
 from cnn_engine.results.feature_maps import MAPS_FILE, read_feature_maps
+from cnn_engine.results.suspects import read_suspects
 from cnn_engine.runlog.events import RunPrepared
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runs.directory import RunDirectory
+from cnn_tui.lesson.better_data import Found, better_data_chapter
 from cnn_tui.lesson.convolution import (
     convolution_chapter,
     image_chapter,
@@ -24,7 +26,7 @@ def all_chapters(run: RunDirectory | None) -> list[Chapter]:
     """Return all chapters of the lesson.
 
     Args:
-        run: Run whose filter and image the last chapter explains; None if there is no run.
+        run: Run whose filter, image and suspects the last chapters explain; None if there is none.
     """
     example, problem = None, ""
     if run is not None:
@@ -41,7 +43,18 @@ def all_chapters(run: RunDirectory | None) -> list[Chapter]:
         backpropagation_chapter(),
         learning_rate_chapter(),
         own_run_chapter(example, problem),
+        _better_data(run),
     ]
+
+
+def _better_data(run: RunDirectory | None) -> Chapter:
+    if run is None:
+        return better_data_chapter(None, "")
+    try:
+        found = Found(run=run, suspects=read_suspects(run))
+    except (UserError, OSError) as error:
+        return better_data_chapter(None, str(error))
+    return better_data_chapter(found, "no suspects were found")
 
 
 def read_example(run: RunDirectory) -> Example:
