@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cnn_engine.runlog import events
@@ -185,6 +185,7 @@ def test_any_values_are_drawn_in_the_given_size(values, width, height, log, curs
 
 
 @given(st.floats(-1e30, 1e30), st.floats(1e-12, 1e30), st.integers(2, 20), st.booleans())
+@example(5e-324, 1.0, 2, True)
 def test_numbers_of_a_scale_are_short_and_right(low, span, rows, log):
     scale = fit_scale([low, low + span], rows, log=log)
     if scale is None:

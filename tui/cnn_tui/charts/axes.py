@@ -66,10 +66,14 @@ def add_frame(
     ]
 
 
+SMALLEST = 1e-300
+"""Values up to it are not on a logarithmic scale: there is no power of ten below the smallest."""
+
+
 def fit_scale(values: Sequence[float], rows: int, *, log: bool) -> Scale | None:
     """Return a scale for the values on `rows` rows of cells; None if there is no value to draw."""
     if log:
-        values = [value for value in values if value > 0]
+        values = [value for value in values if value > SMALLEST]
     if not values:
         return None
     make_scale = log_scale if log else linear_scale
