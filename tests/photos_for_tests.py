@@ -143,8 +143,12 @@ def jpeg_of(width: int, height: int) -> bytes:
 
 def load_folder(path, progress=lambda *_: None, **changes):
     """Return the data set of an image folder, at 16 × 16 pixels unless `changes` say otherwise."""
-    config = DataConfig(source="folder", path=str(path), **{"image_size": 16} | changes)
-    return load_dataset(config, 0, progress)
+    return load_dataset(folder_config(path, **{"image_size": 16} | changes), 0, progress)
+
+
+def folder_config(path, **changes):
+    """Return the config of an image folder."""
+    return DataConfig(source="folder", path=str(path), **changes)
 
 
 def save_images(folder, count=10, shade=0, size=(16, 16), suffix=".png"):

@@ -5,6 +5,7 @@ A config has the tables `[data]`, `[augment]`, `[model]`, `[optimizer]`, `[sched
 that a misspelt key is not silently ignored.
 """
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -38,12 +39,25 @@ class Table(BaseModel):
 class DataConfig(Table):
     """Source, size, normalization and split of the images."""
 
-    source: Literal["cifar10", "mnist", "fashion-mnist", "folder", "digits"]
-    """A known data set, a folder of images, or the bundled handwritten digits."""
+    source: Literal["cifar10", "mnist", "fashion-mnist", "folder", "csv", "digits"]
+    """A known data set, a folder of images with a folder per class, images whose classes are in a
+    CSV file, or the bundled handwritten digits."""
 
     path: Annotated[str, AfterValidator(expand_home)] | None = None
-    """Directory of the data set. For `folder`, the folder that contains one folder per class. A
-    relative path starts from the current directory; `~` is the home directory."""
+    """Directory of the data set. For `folder`, the folder that contains one folder per class; for
+    `csv`, the folder of the images, by default that of the table. A relative path starts from the
+    current directory; `~` is the home directory."""
+
+    table: Annotated[str, AfterValidator(expand_home)] | None = None
+    """CSV or TSV file of `csv`: a header, and a row per image with its path, its class, and maybe
+    its split (column `split`, `set` or `subset` with `train`, `val` or `test`). Paths may lack
+    folder and suffix. A relative path starts from the current directory, or from `path`."""
+
+    path_column: str | None = None
+    """Name of the table's column of paths; by default the one that names images in `path`."""
+
+    label_column: str | None = None
+    """Name of the table's column of classes; by default found by its name or its values."""
 
     image_size: Annotated[int, Field(ge=8, le=1024)] | None = None
     """Side in pixels that images are resized to; by default that of the data set. For a folder of
@@ -86,10 +100,25 @@ class DataConfig(Table):
     unreadable: Literal["stop", "skip"] = "stop"
     """With unreadable image files, stop and list them, or skip them."""
 
+    def moved_to(self, path: str) -> "DataConfig":
+        """Return a copy with another directory of the images, and of a table that was in it."""
+        table = self.table
+        if table is not None and self.path is not None and Path(table).is_relative_to(self.path):
+            table = str(Path(path) / Path(table).relative_to(self.path))
+        return self.model_copy(update={"path": path, "table": table})
+
     @model_validator(mode="after")
-    def _folder_needs_path(self) -> "DataConfig":
+    def _check_source(self) -> "DataConfig":
         if self.source == "folder" and self.path is None:
             raise ValueError("path: is missing; pass the folder of images with --data-dir FOLDER")
+        if self.source == "csv" and self.table is None:
+            raise ValueError("table: is missing; name the CSV file with --set data.table=FILE")
+        for key in ("table", "path_column", "label_column"):
+            if self.source != "csv" and getattr(self, key) is not None:
+                raise ValueError(f"{key}: is only for images in a table; add --set data.source=csv")
+        if self.table is not None and self.path is None:
+            # Not a copy: pydantic ignores another instance that is returned here.
+            self.__dict__["path"] = str(Path(self.table).parent)
         return self
 
 

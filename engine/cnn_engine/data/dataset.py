@@ -227,7 +227,7 @@ def _read(config: DataConfig, progress: Progress) -> RawImages:
             return idx.read_set(config.source, config.path)
         case "digits":
             return idx.read_digits()
-        case "folder":
+        case "folder" | "csv":
             # Imported here, as Pillow is slow to import.
             from cnn_engine.data.sources import folder  # noqa: PLC0415
 

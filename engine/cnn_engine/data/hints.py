@@ -23,7 +23,8 @@ def hints(data: DataSet, config: Config) -> Iterator[str]:
         return
     brightest = max(int(data.images[index].max()) for index in data.train_sample())
     if brightest <= DARK:
-        check = shell_command("data", "check", config.data.path or "FOLDER")
+        table = ("--table", config.data.table) if config.data.table else ()
+        check = shell_command("data", "check", config.data.path or "FOLDER", *table)
         yield (
             f"the images are nearly black: no value exceeds {brightest} of 255; for scans in "
             f"16-bit files set data.max_value, which is suggested by: {check}"

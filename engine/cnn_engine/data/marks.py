@@ -22,7 +22,7 @@ MARKS_FILE = "cnn-tui-marks.csv"
 RUN_MARKS_FILE = "marks.csv"
 """Name of the copy in the directory of a run."""
 
-FILE_SOURCES = frozenset({"folder"})
+FILE_SOURCES = frozenset({"folder", "csv"})
 """Sources whose images are files, which marks can name."""
 
 COLUMNS = ("path", "mark", "class")

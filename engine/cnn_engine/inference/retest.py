@@ -74,8 +74,9 @@ def retest(
     state, _ = read_state(run)
     trained = load_trained_model(run, allow_code=allow_code)
     assert state.prepared is not None, "load_trained_model requires it"  # noqa: S101
-    config = trained.config if path is None else trained.config.replaced("data", path=path)
-    data = load_dataset(config.data, config.train.seed, progress, find_run_marks(run.path))
+    config = trained.config
+    images = config.data if path is None else config.data.moved_to(path)
+    data = load_dataset(images, config.train.seed, progress, find_run_marks(run.path))
     check_images(state.prepared, data)
     loader = make_loader(trained.device, data, config.data.mean, config.data.std)
     with trained.autocast():

@@ -240,7 +240,8 @@ class Engine:
             request = request.with_epochs(epochs or state.total_epochs)
             moved_to = str(Path(expand_home(str(data_dir))).absolute()) if data_dir else ""
             if moved_to:
-                config = request.config.replaced("data", path=moved_to)
+                config = request.config
+                config = config.model_copy(update={"data": config.data.moved_to(moved_to)})
                 request = replace(request, config=config, fallback=None)
             if checkpoint is not None:
                 request = replace(request, fallback=None)

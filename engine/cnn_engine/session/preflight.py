@@ -8,7 +8,9 @@ from cnn_engine.data.marks import find_marks
 from cnn_engine.data.sources.first_rules import find_first_layout
 from cnn_engine.data.sources.idx import find_set
 from cnn_engine.data.sources.layout import find_layout
+from cnn_engine.data.sources.table_listing import list_table
 from cnn_engine.errors import ConfigError, DataError
+from cnn_engine.progress import no_progress
 from cnn_engine.session.request import Request
 from cnn_engine.system.gpu_presence import may_exist
 
@@ -21,8 +23,9 @@ def check_request(request: Request, *, is_new: bool = True) -> None:
         is_new: False to resume a run, which has its own copy of the marks.
 
     Raises:
-        ConfigError: the device does not exist.
-        DataError: there are no images, and the request has no fallback; or marks are damaged.
+        ConfigError: the device does not exist, or a column of a table.
+        DataError: there are no images, and the request has no fallback; or marks or a table are
+            damaged.
     """
     _check_device(request.config.train)
     try:
@@ -56,6 +59,8 @@ def _check_device(config: TrainConfig) -> None:
 
 def _check_directory(config: DataConfig) -> None:
     match config.source:
+        case "csv":
+            list_table(config, no_progress)
         case "folder":
             find = find_layout if config.rules > 1 else find_first_layout
             find(Path(config.path or ""))

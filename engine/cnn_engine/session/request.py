@@ -10,6 +10,7 @@ from cnn_engine.checkpoints.format import BEST_FILE, WEIGHTS_FILES
 from cnn_engine.config.paths import exists, expand_home, is_directory, is_file
 from cnn_engine.config.presets import from_dict, load_config
 from cnn_engine.config.schema import Config
+from cnn_engine.data.sources.table_path import table_path
 from cnn_engine.errors import ConfigError, StorageError
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory, default_runs_dir
@@ -138,6 +139,9 @@ def with_absolute_paths(config: Config, runs_dir: Path | None) -> Config:
     """
     if (path := config.data.path) is not None:
         config = config.replaced("data", path=str(Path(path).absolute()))
+    if config.data.table is not None:
+        data = config.data.model_copy(update={"table": str(table_path(config.data).absolute())})
+        config = config.model_copy(update={"data": data})
     if (weights := config.model.weights) is not None:
         path = str(_weights_path(weights, runs_dir))
         config = config.replaced("model", weights=path)

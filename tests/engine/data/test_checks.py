@@ -21,7 +21,7 @@ from cnn_engine.data.checks.issues import find_issues, split_counts
 from cnn_engine.data.checks.near_duplicates import difference_hashes, group_pairs, near_pairs
 from cnn_engine.data.dataset import load_dataset
 from cnn_engine.errors import DataError
-from photos_for_tests import HOSTILE_NAMES
+from photos_for_tests import HOSTILE_NAMES, folder_config
 from terminal import CLI, Terminal, environment
 
 
@@ -47,13 +47,13 @@ def pets(tmp_path):
 
 
 def issues_by_kind(folder):
-    checked = check_folder(folder, lambda *_: None)
+    checked = check_folder(folder_config(folder), lambda *_: None)
     config = DataConfig(source="folder", path=str(folder))
     return {finding.kind: finding for finding in find_issues(checked, config)}
 
 
 def test_good_folder_has_no_issues(pets):
-    checked = check_folder(pets, lambda *_: None)
+    checked = check_folder(folder_config(pets), lambda *_: None)
     assert checked.listing.classes == ("cat", "dog")
     assert checked.counts("train") == [25, 25]
     assert (checked.side, checked.size_reason) == (64, "")
@@ -222,7 +222,7 @@ def test_given_validation_images_are_counted_apart(tmp_path):
         save_images(tmp_path / split / "dog", 25, first + 100)
     leak = (tmp_path / "Train" / "cat" / "000.png").read_bytes()
     (tmp_path / "valid" / "cat" / "leak.png").write_bytes(leak)
-    checked = check_folder(tmp_path, lambda *_: None)
+    checked = check_folder(folder_config(tmp_path), lambda *_: None)
     assert checked.given == ("train", "val")
     assert checked.counts("val") == [26, 25]
     config = DataConfig(source="folder", path=str(tmp_path))
@@ -238,7 +238,7 @@ def test_counts_per_part_are_those_of_a_run(tmp_path, small):
     """The check states which classes a part lacks, as a run splits them (piximi#261)."""
     save_images(tmp_path / "cat", 30, size=(16, 16))
     save_images(tmp_path / "emu", small, first=100, size=(16, 16))
-    checked = check_folder(tmp_path, lambda *_: None)
+    checked = check_folder(folder_config(tmp_path), lambda *_: None)
     config = DataConfig(source="folder", path=str(tmp_path))
     data = load_dataset(config, 0, lambda *_: None)
     parts = {"train": data.train, "val": data.val, "test": data.test}
@@ -264,7 +264,7 @@ def test_files_that_are_not_used_are_issues(pets):
     """Photos of an iPhone are not passed over without a word (photoprism#3705)."""
     (pets / "cat" / "IMG_1.HEIC").touch()
     save_images(pets / "cat" / ".thumbnails", 1)
-    checked = check_folder(pets, lambda *_: None)
+    checked = check_folder(folder_config(pets), lambda *_: None)
     config = DataConfig(source="folder", path=str(pets))
     assert [(issue.severity, issue.text) for issue in find_issues(checked, config)] == [
         ("warning", "1 file passed over: .heic (not supported; convert to JPEG)"),
@@ -274,7 +274,7 @@ def test_files_that_are_not_used_are_issues(pets):
 
 def test_check_reports_missing_classes_like_a_run(tmp_path):
     with pytest.raises(DataError, match="contains no class folders"):
-        check_folder(tmp_path, lambda *_: None)
+        check_folder(folder_config(tmp_path), lambda *_: None)
 
 
 def test_test_images_of_one_class_are_named_by_check_and_run(tmp_path):
@@ -304,7 +304,7 @@ def test_crashed_worker_process_is_reported(tmp_path):
             multiprocessing.active_children()[0].kill()
 
     with pytest.raises(DataError, match="a worker process died while reading images"):
-        check_folder(tmp_path, progress)
+        check_folder(folder_config(tmp_path), progress)
 
 
 # The command.

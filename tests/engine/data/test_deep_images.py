@@ -14,7 +14,7 @@ from cnn_engine.data.checks.image_info import inspect_image
 from cnn_engine.data.checks.issues import find_issues
 from cnn_engine.data.decode import Unreadable, decode
 from cnn_engine.data.preprocess import default_max_value
-from photos_for_tests import load_folder, png
+from photos_for_tests import folder_config, load_folder, png
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def scans(tmp_path):
 
 
 def issues_of(folder):
-    checked = check_folder(folder, lambda *_: None)
+    checked = check_folder(folder_config(folder), lambda *_: None)
     return {issue.kind: issue for issue in find_issues(checked, DataConfig(source="digits"))}
 
 

@@ -10,7 +10,7 @@ from cnn_engine.data.checks.check import check_folder
 from cnn_engine.data.checks.issues import find_issues
 from cnn_engine.data.hints import hints
 from cnn_engine.data.mirrored import pairs_by_content, pairs_by_name
-from photos_for_tests import load_folder
+from photos_for_tests import folder_config, load_folder
 
 
 def draw_arrows(folder, names, *, is_mirrored=True, count=20):
@@ -61,7 +61,7 @@ def hints_of(folder, *settings):
 def test_mirrored_classes_are_mentioned_by_check_and_run(tmp_path, names, text):
     """`data check` and the start of a run advise against flips where they hide the classes."""
     draw_arrows(tmp_path, names)
-    checked = check_folder(tmp_path, lambda *_: None)
+    checked = check_folder(folder_config(tmp_path), lambda *_: None)
     issues = {issue.kind: issue for issue in find_issues(checked, DataConfig(source="digits"))}
     assert issues["mirrored"].text.startswith(text)
     assert "--set augment.flip=none" in issues["mirrored"].advice

@@ -94,7 +94,6 @@ def test_omp_num_threads_counts_if_valid(eight_cores, monkeypatch, value, count)
 
 ON_ONE_CORE = """
 import os, sys
-from pathlib import Path
 os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 from cnn_engine.config.presets import load_config
 from cnn_engine.data.checks import check
@@ -107,8 +106,9 @@ def printing(pool):
 folder.ThreadPoolExecutor = printing(folder.ThreadPoolExecutor)
 check.ProcessPoolExecutor = printing(check.ProcessPoolExecutor)
 check.CHUNK = 1
-folder.read(load_config("folder", [f"data.path={sys.argv[1]}"]).data, lambda *_: None)
-check.check_folder(Path(sys.argv[1]), lambda *_: None)
+config = load_config("folder", [f"data.path={sys.argv[1]}"]).data
+folder.read(config, lambda *_: None)
+check.check_folder(config, lambda *_: None)
 """
 
 

@@ -97,8 +97,17 @@ def fetch(
 def check(
     folder: Annotated[
         Path,
-        typer.Argument(metavar="FOLDER", help="Folder with one subfolder of images per class."),
+        typer.Argument(
+            metavar="FOLDER",
+            help="Folder with one subfolder of images per class, or, with --table, of images.",
+        ),
     ],
+    table: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="CSV file with the path and the class of each image in FOLDER."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Check a folder of images: contents, problems, fixes."""
@@ -108,8 +117,9 @@ def check(
     from cnn_tui.reports.console import results_console
     from cnn_tui.reports.data_check import print_checked
 
-    config = load_config("folder", as_overrides({"data.path": folder}))
-    folder = Path(config.data.path or folder)
+    source = "csv" if table is not None else None
+    keys = {"data.path": folder, "data.source": source, "data.table": table}
+    config = load_config("folder", as_overrides(keys))
     try:
         with ProgressLine(sys.stderr) as progress, deferred_interrupts() as interrupt:
 
@@ -117,7 +127,7 @@ def check(
                 interrupt.check()
                 progress.report(task, done, total)
 
-            checked = checks.check_folder(folder, report)
+            checked = checks.check_folder(config.data, report)
         issues = find_issues(checked, config.data)
         has_errors = any(issue.severity == "stop" for issue in issues)
         if as_json:

@@ -10,19 +10,20 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from threading import Thread
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cnn_engine.config.schema import DataConfig
 from cnn_engine.data.checks.image_info import MINIATURE, ImageInfo, inspect_image
 from cnn_engine.data.checks.near_duplicates import are_blank, group_pairs, near_pairs
 from cnn_engine.data.decode import share_memory
 from cnn_engine.data.memory_budget import MemoryBudget
 from cnn_engine.data.mirrored import pairs_by_content
 from cnn_engine.data.sizes import choose_image_size, evenly
-from cnn_engine.data.sources.listing import ImageFile, Listing, list_images
+from cnn_engine.data.sources.find_files import list_files
+from cnn_engine.data.sources.listing import ImageFile, Listing
 from cnn_engine.data.sources.parts import Part
 from cnn_engine.data.waiting import wait_for_all
 from cnn_engine.errors import DataError
@@ -100,17 +101,18 @@ class CheckedFolder:
         return [labels[label] for label in range(len(self.listing.classes))]
 
 
-def check_folder(root: Path, progress: Progress) -> CheckedFolder:
+def check_folder(config: DataConfig, progress: Progress) -> CheckedFolder:
     """Read and decode every image of a folder, in `choose_threads()` processes.
 
     Args:
-        root: The folder of class folders.
+        config: The folder, with class folders or a table of labels.
         progress: Called with the progress.
 
     Raises:
-        DataError: it is not a folder of class folders, or cannot be read.
+        ConfigError: the config names a column that the table does not have.
+        DataError: there are no classes, or the folder or the table cannot be read.
     """
-    listing = list_images(root, progress, empty_classes=True)
+    listing = list_files(config, progress, empty_classes=True)
     infos = _inspect_all(listing.files, progress)
     readable = [position for position, info in enumerate(infos) if isinstance(info, ImageInfo)]
     sizes = [infos[readable[index]][:2] for index in evenly(len(readable))]

@@ -3,11 +3,14 @@
 from collections.abc import Iterator
 
 from cnn_engine.config.schema import DataConfig
+from cnn_engine.data.applied_marks import apply_marks
 from cnn_engine.data.checks.check import CheckedFolder
 from cnn_engine.data.checks.image_issues import image_issues
 from cnn_engine.data.checks.issue import Issue, Severity, count_text
+from cnn_engine.data.marks import find_marks
 from cnn_engine.data.sources.parts import Part
 from cnn_engine.data.split_sizes import held_out_counts, missing_classes_text
+from cnn_engine.errors import DataError
 
 MIN_CLASS_IMAGES = 20
 """Minimum number of images of a class without a warning."""
@@ -25,6 +28,7 @@ def find_issues(checked: CheckedFolder, config: DataConfig) -> list[Issue]:
     """
     found = [
         *_layout(checked),
+        *_marks(checked, config),
         *_classes(checked),
         *_split(checked, config),
         *image_issues(checked),
@@ -34,9 +38,9 @@ def find_issues(checked: CheckedFolder, config: DataConfig) -> list[Issue]:
 
 
 def _layout(checked: CheckedFolder) -> Iterator[Issue]:
-    for text in checked.listing.layout.warnings:
+    for text in checked.listing.warnings:
         yield Issue(kind="doubtful-class", severity="warning", text=text)
-    for text in checked.listing.layout.notices:
+    for text in checked.listing.layout_notices:
         yield Issue(kind="layout", severity="note", text=text)
     passed_over = checked.listing.passed_over
     if text := passed_over.file_text():
@@ -44,6 +48,26 @@ def _layout(checked: CheckedFolder) -> Iterator[Issue]:
         yield Issue(kind="passed-over", severity=severity, text=text)
     for text in passed_over.other_texts():
         yield Issue(kind="passed-over", severity="note", text=text)
+
+
+def _marks(checked: CheckedFolder, config: DataConfig) -> Iterator[Issue]:
+    """Yield an issue if there are marks on the images."""
+    try:
+        if (file := find_marks(config)) is None:
+            return
+        listing = checked.listing
+        labels = [image.label for image in listing.files]
+        applied = apply_marks(file, checked.paths, labels, listing.classes)
+    except DataError as error:
+        yield Issue(kind="marks", severity="stop", text=str(error))
+        return
+    yield Issue(
+        kind="marks",
+        severity="warning" if applied.missing else "note",
+        text=applied.notice(),
+        advice="Counts are without marks. To train without them: --set data.marks=ignore",
+        files=tuple(checked.paths[position] for position in sorted(applied.dropped)),
+    )
 
 
 def _classes(checked: CheckedFolder) -> Iterator[Issue]:

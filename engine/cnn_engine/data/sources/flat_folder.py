@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from cnn_engine.data.sources.box_labels import boxes_advice
-from cnn_engine.data.sources.label_table import copying_hint, table_of
+from cnn_engine.data.sources.label_table import table_hint, table_of
 from cnn_engine.data.sources.subfolders import images_in
 
 MAX_EXAMINED = 5_000
@@ -34,7 +34,7 @@ def sorting_advice(folder: Path) -> str:
     images = [entry.name for entry in islice(images_in(folder), MAX_EXAMINED)]
     advice = (
         boxes_advice(folder)
-        or copying_hint(folder, images)
+        or table_hint(folder, images)
         or _moving_hint(folder, [Path(name).stem for name in images])
     )
     if advice:

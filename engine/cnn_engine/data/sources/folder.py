@@ -1,4 +1,4 @@
-"""A folder of images with one folder per class, decoded once and then mapped from a cache."""
+"""Images in a folder, with class folders or a table, decoded once and then mapped from a cache."""
 
 import math
 import os
@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from mmap import mmap
-from pathlib import Path
 from threading import Event
 
 import numpy as np
@@ -19,7 +18,8 @@ from cnn_engine.data import cache
 from cnn_engine.data.decode import Unreadable, decode, image_size
 from cnn_engine.data.raw import Pixels, RawImages
 from cnn_engine.data.sizes import choose_image_size, evenly
-from cnn_engine.data.sources.listing import ImageFile, Listing, list_images
+from cnn_engine.data.sources.find_files import list_files
+from cnn_engine.data.sources.listing import ImageFile, Listing
 from cnn_engine.data.waiting import wait_for_all
 from cnn_engine.errors import DataError
 from cnn_engine.progress import Progress
@@ -47,14 +47,14 @@ MAX_LISTED = 10
 
 
 def read(config: DataConfig, progress: Progress) -> RawImages:
-    """Read the images of the folder `path`; see `find_layout` for the folders of its classes.
+    """Read the images of the folder `path`, which `list_files` finds.
 
     Raises:
+        ConfigError: the config names a column that the table of labels does not have.
         DataError: there are no classes or no images, or some are unreadable and the config says
             to stop.
     """
-    root = Path(config.path or "")
-    listing = list_images(root, progress, rules=config.rules)
+    listing = list_files(config, progress)
     size, size_reason = config.image_size, ""
     if size is None:
         size, size_reason = choose_image_size(_sample_sizes(listing.files))
@@ -70,7 +70,8 @@ def read(config: DataConfig, progress: Progress) -> RawImages:
         classes=listing.classes,
         train_count=train_count,
         val_count=val_count,
-        source=f"images in {root}",
+        source=f"images in {listing.root}"
+        + (f", labels in {config.table}" if config.table else ""),
         paths=_paths(listing, reasons),
         files_digest=listing.files_digest(reasons),
         decoding=_decoding(),
@@ -120,7 +121,9 @@ def _from_cache_or_decoded(
 ) -> _Decoded:
     channels = config.channels or 3
     folder = listing.root.resolve()
-    path = cache.entry_path(folder, size, channels, config.fit, config.max_value, DECODING)
+    # Images in class folders and in tables are in different orders.
+    source = (folder, "csv") if config.source == "csv" else (folder,)
+    path = cache.entry_path(*source, size, channels, config.fit, config.max_value, DECODING)
     digest = listing.digest()
     if found := cache.open_entry(path, digest):
         index, pixels = found

@@ -2,14 +2,14 @@
 
 import hashlib
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from cnn_engine.data.image_search import PassedOver, sort_key, walk_images
 from cnn_engine.data.sources.first_rules import find_first_layout, walk_by_first_rules
-from cnn_engine.data.sources.layout import ClassFolders, Layout, find_layout
+from cnn_engine.data.sources.layout import ClassFolders, find_layout
 from cnn_engine.errors import DataError
 from cnn_engine.progress import Progress
 
@@ -42,21 +42,23 @@ class Listing:
     val_count: int
     """Number of validation images; 0 if no folder contains them."""
 
-    layout: Layout
+    warnings: tuple[str, ...]
+    """Texts on folders or rows of a table that may not be what they are taken for."""
+
+    layout_notices: tuple[str, ...]
+    """Texts on what is used for what, and on images that are not used."""
 
     passed_over: PassedOver
-    """Counts of what is not used in the class folders."""
+    """Counts of other files that are not used."""
 
     @property
     def notices(self) -> tuple[str, ...]:
         """All texts on unusual folders and on what is not used."""
-        return (*self.layout.warnings, *self.layout.notices, *self.passed_over.texts())
+        return (*self.warnings, *self.layout_notices, *self.passed_over.texts())
 
     def relative_paths(self) -> list[str]:
         """Return the path of each file relative to the root."""
-        # Path(".") / "cat" is "cat".
-        start = 0 if self.root == Path() else len(os.path.join(self.root, ""))  # noqa: PTH118
-        return [file.path[start:] for file in self.files]
+        return relative_to(self.root, [file.path for file in self.files])
 
     def files_digest(self, unreadable: Collection[int]) -> str:
         """Return the SHA-256 of paths and sizes of all files but those at some positions."""
@@ -76,6 +78,13 @@ class Listing:
         files = zip(self.relative_paths(), self.files, strict=True)
         lines = "\0".join(f"{path}\0{file.stamp}" for path, file in files)
         return hashlib.sha256(os.fsencode(lines)).hexdigest()
+
+
+def relative_to(root: Path, paths: Sequence[str]) -> list[str]:
+    """Return paths below a folder relative to it, as there may be millions."""
+    # Path(".") / "cat" is "cat".
+    start = 0 if root == Path() else len(os.path.join(root, ""))  # noqa: PTH118
+    return [path[start:] for path in paths]
 
 
 def list_images(
@@ -110,7 +119,8 @@ def list_images(
         files=finder.files,
         train_count=train_count,
         val_count=val_count,
-        layout=layout,
+        warnings=layout.warnings,
+        layout_notices=layout.notices,
         passed_over=finder.passed_over,
     )
 
@@ -133,7 +143,7 @@ class _Finder:
         for label, name in enumerate(classes):
             passed_over = PassedOver()
             found = [
-                ImageFile(entry.path, label, _stamp(entry))
+                ImageFile(entry.path, label, stamp_of(entry))
                 for folder in folders.get(name, ())
                 for entry in self._entries(str(folder), passed_over)
             ]
@@ -159,7 +169,8 @@ def _no_images_text(folder: Path, passed_over: PassedOver) -> str:
     return f"{folder}: contains no images; add some, or remove the folder"
 
 
-def _stamp(entry: os.DirEntry[str]) -> tuple[int, int, int]:
+def stamp_of(entry: os.DirEntry[str]) -> tuple[int, int, int]:
+    """Return the stamp of an `ImageFile`."""
     try:
         status = entry.stat()
     except OSError:
