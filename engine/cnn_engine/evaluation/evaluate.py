@@ -93,7 +93,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - model, images, and who evaluates them
         processes: The processes that evaluate together.
     """
     model.eval()
-    count, size = len(indices), _batch_size(loader)
+    count, size = len(indices), evaluation_batch_size(loader)
     batches = len(batch_sizes(count, size))
     own = processes.share(batches)
     done, end = own.start * size, min(count, own.stop * size)
@@ -159,7 +159,8 @@ def _predictions(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tenso
     return predicted, confidences.nan_to_num(), rank
 
 
-def _batch_size(loader: TensorLoader) -> int:
+def evaluation_batch_size(loader: TensorLoader) -> int:
+    """Return the number of images that are evaluated at once."""
     _, height, width, _ = loader.images.shape
     pixels = EVALUATION_PIXELS.get(loader.device.type, EVALUATION_PIXELS["cpu"])
     return min(MAX_BATCH, max(MIN_BATCH, pixels // (height * width)))

@@ -85,6 +85,12 @@ class TrainState:
         """Steps of an epoch."""
         return len(self.batch_sizes)
 
+    @property
+    def records_margins(self) -> bool:
+        """True if the margins of the training images are recorded."""
+        images, classes = len(self.data.train), len(self.data.classes)
+        return self.config.train.record_margins and are_recordable(images, classes)
+
     def build(self, *, from_scratch: bool) -> None:
         """Build the model with its initial weights, and reset all counters.
 
@@ -127,11 +133,9 @@ class TrainState:
 
     def _epoch_margins(self) -> EpochMargins | None:
         """Return what keeps the margins of an epoch; None if they are not recorded."""
-        classes = len(self.data.classes)
-        is_recorded = self.config.train.record_margins
-        if not (is_recorded and are_recordable(len(self.data.train), classes)):
+        if not self.records_margins:
             return None
-        targets = self.schedule.inputs.targets
+        classes, targets = len(self.data.classes), self.schedule.inputs.targets
         return EpochMargins(self.batch_sizes, classes, targets, self.device, self.processes)
 
     def margins(self) -> bytes | None:

@@ -13,9 +13,8 @@ from cnn_engine.checkpoints.writer import Writer
 from cnn_engine.config.schema import Config
 from cnn_engine.data.dataset import DataSet
 from cnn_engine.distributed.processes import ALONE, Processes
-from cnn_engine.errors import NonFiniteError, StorageError, TrainingError
+from cnn_engine.errors import NonFiniteError, TrainingError
 from cnn_engine.evaluation.evaluate import Evaluation
-from cnn_engine.results.margins import MARGINS_FILE, MarginsHeader, write_epoch
 from cnn_engine.results.metrics import calibration_error
 from cnn_engine.runlog.events import (
     CommandApplied,
@@ -37,6 +36,7 @@ from cnn_engine.training.control import Control, StopRequested, Throttle
 from cnn_engine.training.final_test import run_test
 from cnn_engine.training.inspector import Inspector
 from cnn_engine.training.learner import Learner
+from cnn_engine.training.margin_files import MarginFiles
 from cnn_engine.training.scalars import CALIBRATION_ERROR, scalars_logged
 from cnn_engine.training.setup import run_prepared
 from cnn_engine.training.step_logger import EVENT_SECONDS, StepLogger
@@ -117,9 +117,7 @@ class Trainer:
             recorder.check_in_place,
             self.warn,
         )
-        self._margins_header = MarginsHeader(
-            images=len(data.train), classes=len(data.classes), digest=data.train_digest()
-        )
+        self._margin_files = MarginFiles(data, recorder.run, recorder.check_in_place, self.warn)
         self._build(file, extra_environment or {})
         control.step_costs = self._step_costs
         self._inspector.write_layers(self.learner)
@@ -179,6 +177,7 @@ class Trainer:
             self._validation_files.flush()
             self.control.end_training()
             self._test()
+            self._write_suspects()
             self.control.end_run(is_complete=self.epoch >= self.epochs)
         finally:
             self.close()
@@ -254,18 +253,15 @@ class Trainer:
             self._inspector.write_validation_maps(self.learner, self.epoch)
 
     def _write_margins(self) -> None:
-        """Write the margins of the trained epoch; on failure, warn and continue."""
+        """Write the margins of the trained epoch, if they are recorded."""
         record = self.state.margins()
-        if record is None or not self.state.processes.is_first:
-            return
-        try:
-            self.recorder.check_in_place()
-            path = self.recorder.run.path / MARGINS_FILE
-            write_epoch(path, self._margins_header, self.epoch, record)
-        except OSError as error:
-            self.warn(f"{MARGINS_FILE} could not be written: {error.strerror}")
-        except StorageError as error:
-            self.warn(str(error))
+        if record is not None and self.state.processes.is_first:
+            self._margin_files.write_epoch(self.epoch, record)
+
+    def _write_suspects(self) -> None:
+        """Write the images with suspicious labels, if margins are recorded."""
+        if self.state.records_margins and self.state.processes.is_first:
+            self._margin_files.write_suspects(self.epoch)
 
     def _correct_drift(self) -> None:
         """Use the first process's weights in all if they differ, as after a fault of memory."""

@@ -118,7 +118,7 @@ def test_record_is_in_the_order_of_the_training_images(tmp_path, monkeypatch):
     """A model that knows each image's position tells where its margin is recorded."""
     monkeypatch.setattr("cnn_engine.training.margins.EpochMargins.add", lambda *_: None)
     run = RunForTests(tmp_path, "train.epochs=2")
-    rows = torch.arange(1151)[:, None] % 251 + torch.tensor([1, 0])
+    rows = (torch.arange(1151)[:, None] % 251 + 1) * torch.tensor([1, 0])
     monkeypatch.setattr(EpochMargins, "rows", lambda *_: rows.byte())
     run.train()
     assert run.live_state.status == "done"

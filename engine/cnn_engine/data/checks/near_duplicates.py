@@ -48,6 +48,12 @@ def near_pairs(miniatures: NDArray[np.uint8]) -> list[tuple[int, int]]:
     return [(int(first), int(second)) for first, second in candidates[np.concatenate(confirmed)]]
 
 
+def correlation(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
+    """Return the correlation of two miniatures, uint8 [16, 18], that are not blank."""
+    first, second = _normalized(np.stack([one, other]))
+    return float(first @ second)
+
+
 def difference_hashes(miniatures: NDArray[np.uint8]) -> NDArray[np.uint64]:
     """Return the difference hashes, uint64 [N], of miniatures, uint8 [N, 16, 18]."""
     count = len(miniatures)

@@ -1,0 +1,153 @@
+"""Finds images of a run with suspicious labels, near-duplicates with other labels, and outliers."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from cnn_engine.checkpoints.compat import check_images
+from cnn_engine.data.dataset import DataSet, load_dataset
+from cnn_engine.data.loader import make_loader
+from cnn_engine.data.marks import FILE_SOURCES, Marks, find_run_marks, read_marks
+from cnn_engine.evaluation.conflicting_duplicates import conflicting_duplicates
+from cnn_engine.evaluation.outliers import outlier_scores, penultimate_features
+from cnn_engine.evaluation.suspects import RankedImage, Ranking, by_margins
+from cnn_engine.inference.trained import TrainedModel, load_trained_model
+from cnn_engine.progress import Progress
+from cnn_engine.results.margins import MARGINS_FILE
+from cnn_engine.runlog.state import RunState
+from cnn_engine.runs.directory import RunDirectory
+from cnn_engine.runs.summary import read_state
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundSuspects:
+    """All images of a run, by suspicion."""
+
+    data: DataSet
+    """The images."""
+
+    rankings: list[Ranking]
+    """Of each kind that could be computed, in the order of `KINDS`."""
+
+    marks: Marks
+    """The user's marks on the images now."""
+
+    notices: list[str]
+    """What could not be computed, and why."""
+
+
+def find_suspects(
+    run: RunDirectory, path: str | None, progress: Progress, *, allow_code: bool = False
+) -> FoundSuspects:
+    """Rank the images that a run was trained and validated on; test images are left out.
+
+    Args:
+        run: The run.
+        path: Directory of the images; None to use the one that it was trained with.
+        progress: Called with a label, the number done and the total; may raise to stop.
+        allow_code: Import the network if it is the user's own code.
+
+    Raises:
+        ConfigError: there is no model yet, its weights do not fit the config, or it is code that
+            is not allowed.
+        DataError: the checkpoint is damaged, or the images are missing or have changed.
+        StorageError: a file cannot be read.
+    """
+    state, _ = read_state(run)
+    trained = load_trained_model(run, allow_code=allow_code)
+    config = trained.config if path is None else trained.config.replaced("data", path=path)
+    data = load_dataset(config.data, config.train.seed, progress, find_run_marks(run.path))
+    check_images(state.prepared, data)
+    has_marks = config.data.source in FILE_SOURCES and config.data.path is not None
+    found = FoundSuspects(
+        data=data,
+        rankings=[],
+        marks=read_marks(Path(config.data.path or "")) if has_marks else {},
+        notices=[],
+    )
+    labels = _by_label(run, state, found)
+    indices = torch.cat([data.train, data.val])
+    progress("comparing images", 0, len(indices))
+    found.rankings.append(_by_duplicate(data, indices, labels))
+    if (outliers := _by_distance(trained, data, indices, progress)) is not None:
+        found.rankings.append(outliers)
+    else:
+        found.notices.append("outliers are not found: the model has no last layer")
+    return found
+
+
+def _by_label(run: RunDirectory, state: RunState, found: FoundSuspects) -> list[RankedImage]:
+    """Add the images by the suspicion of their labels, and return them; none without a record.
+
+    Raises:
+        DataError: the images have changed, or the record is damaged.
+    """
+    if not (run.path / MARGINS_FILE).exists():
+        found.notices.append(
+            f"labels are not ranked: run {run.id} has no {MARGINS_FILE}; an older version, or "
+            "train.record_margins = false, trained it"
+        )
+        return []
+    ranking = by_margins(run, found.data, len(state.epochs))
+    found.rankings.append(ranking)
+    return ranking.images
+
+
+def _by_duplicate(data: DataSet, indices: Tensor, labels: list[RankedImage]) -> Ranking:
+    """Return the images with a near-duplicate of another label, the closest pairs first.
+
+    Of a pair, it is the image whose label is more suspicious; each image appears once.
+
+    Args:
+        data: The images.
+        indices: Images to compare, int64 [M].
+        labels: Images by the suspicion of their labels; may be empty.
+    """
+    suspicion = {image.image: image.score for image in labels}
+    found: dict[int, RankedImage] = {}
+    for first, second, correlation in conflicting_duplicates(data, indices):
+        image, other = first, second
+        if suspicion.get(second, 0.0) > suspicion.get(first, 0.0):
+            image, other = second, first
+        ranked = RankedImage(
+            kind="duplicate",
+            image=image,
+            likely=int(data.labels[other]),
+            score=min(1.0, max(0.0, correlation)),
+            other=data.name_of(other),
+        )
+        found.setdefault(image, ranked)
+    return Ranking("near-duplicates with other labels", list(found.values()))
+
+
+def _by_distance(
+    trained: TrainedModel, data: DataSet, indices: Tensor, progress: Progress
+) -> Ranking | None:
+    """Return the images by the distance of their features; None if the model has no last layer.
+
+    Args:
+        trained: The model.
+        data: The images.
+        indices: Images to rank, int64 [M].
+        progress: Called with the progress; may raise to stop.
+    """
+    config, count = trained.config.data, len(indices)
+    loader = make_loader(trained.device, data, config.mean, config.std)
+    with trained.autocast():
+        features = penultimate_features(
+            trained.model,
+            loader,
+            indices,
+            lambda done: progress("computing features", done, count),
+        )
+    if features is None:
+        return None
+    scores = outlier_scores(features)
+    order = scores.argsort(descending=True, stable=True)
+    rows = zip(indices[order].tolist(), scores[order].tolist(), strict=True)
+    images = [
+        RankedImage("outlier", image, int(data.labels[image]), score) for image, score in rows
+    ]
+    return Ranking(f"distance to neighbours by the features of epoch {trained.epoch}", images)
