@@ -7,7 +7,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from cnn_engine.data.dataset import DataSet
-from cnn_engine.errors import DataError, StorageError
+from cnn_engine.errors import DataError
 from cnn_engine.evaluation.label_scores import LabelScores, area_under_margin
 from cnn_engine.evaluation.pictures import picture_bytes, picture_fields
 from cnn_engine.results.margins import MARGINS_FILE, read_margins
@@ -15,15 +15,11 @@ from cnn_engine.results.pictures import max_pictures
 from cnn_engine.results.suspects import (
     KINDS,
     MAX_SUSPECTS,
-    SUSPECTS_FILE,
     Kind,
     Suspect,
     Suspects,
-    encode_suspects,
 )
 from cnn_engine.runs.directory import RunDirectory
-from cnn_engine.runs.hints import command_for
-from cnn_engine.storage.atomic import write_atomically
 
 
 class RankedImage(NamedTuple):
@@ -115,18 +111,3 @@ def _first(images: Iterable[RankedImage], count: int) -> list[RankedImage]:
     labels, *others = (by_kind[kind] for kind in KINDS)
     others = [kind[: max(count // 4, (count - len(labels)) // len(others))] for kind in others]
     return [*labels[: count - sum(map(len, others))], *(image for kind in others for image in kind)]
-
-
-def save_suspects(run: RunDirectory, suspects: Suspects) -> None:
-    """Write `suspects.json`.
-
-    Raises:
-        StorageError: it cannot be written.
-    """
-    try:
-        write_atomically(run.path / SUSPECTS_FILE, encode_suspects(suspects))
-    except OSError as error:
-        raise StorageError(
-            f"{SUSPECTS_FILE} could not be written: {error.strerror}. Once there is space: "
-            f"{command_for('data suspects', run)}"
-        ) from None

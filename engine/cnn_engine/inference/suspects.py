@@ -12,10 +12,11 @@ from cnn_engine.data.loader import make_loader
 from cnn_engine.data.marks import FILE_SOURCES, Marks, find_run_marks, read_marks
 from cnn_engine.evaluation.conflicting_duplicates import conflicting_duplicates
 from cnn_engine.evaluation.outliers import outlier_scores, penultimate_features
-from cnn_engine.evaluation.suspects import RankedImage, Ranking, by_margins
+from cnn_engine.evaluation.suspects import RankedImage, Ranking, by_margins, pictured_suspects
 from cnn_engine.inference.trained import TrainedModel, load_trained_model
 from cnn_engine.progress import Progress
 from cnn_engine.results.margins import MARGINS_FILE
+from cnn_engine.results.suspects import SuspectRow, Suspects
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.summary import read_state
@@ -35,7 +36,34 @@ class FoundSuspects:
     """The user's marks on the images now."""
 
     notices: list[str]
-    """What could not be computed, and why."""
+    """Rankings that could not be computed, and why."""
+
+    def rows(self) -> list[SuspectRow]:
+        """Return all images of all rankings."""
+        data = self.data
+        labels = data.labels.tolist()
+        rows = []
+        for ranking in self.rankings:
+            for rank, image in enumerate(ranking.images, start=1):
+                name = data.name_of(image.image)
+                mark = self.marks.get(name)
+                rows.append(
+                    SuspectRow(
+                        kind=image.kind,
+                        rank=rank,
+                        path=name,
+                        given=data.classes[labels[image.image]],
+                        likely=data.classes[image.likely],
+                        score=image.score,
+                        other=image.other,
+                        mark=mark.mark if mark else "",
+                    )
+                )
+        return rows
+
+    def pictured(self) -> Suspects:
+        """Return the most suspicious images that the user has not marked, with pictures."""
+        return pictured_suspects(self.data, self.rankings, self.marks)
 
 
 def find_suspects(

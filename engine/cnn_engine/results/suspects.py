@@ -7,14 +7,15 @@ without PyTorch.
 
 import json
 from collections.abc import Iterable
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 import msgspec
 
-from cnn_engine.errors import DataError
+from cnn_engine.errors import DataError, StorageError
 from cnn_engine.results.pictures import MAX_BYTES, SavedPicture, check_one_size
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.hints import command_for
+from cnn_engine.storage.atomic import write_atomically
 from cnn_engine.storage.json_files import Count, Probability, read_json
 
 SUSPECTS_FILE = "suspects.json"
@@ -51,6 +52,31 @@ class Suspect(SavedPicture, frozen=True, kw_only=True):
     """Name of the near-duplicate; empty for other kinds."""
 
 
+class SuspectRow(NamedTuple):
+    """An image in the list of all images of a run, without its picture: a line of the CSV file."""
+
+    kind: Kind
+
+    rank: int
+    """1 for the most suspicious image of the kind."""
+
+    path: str
+    """As `Suspect.name`."""
+
+    given: str
+    """Name of the given class."""
+
+    likely: str
+    """Name of the likelier class; that of the given class if unknown."""
+
+    score: float
+    other: str
+    """As in `Suspect`."""
+
+    mark: str
+    """The user's mark on the image; empty without one."""
+
+
 class Suspects(msgspec.Struct, frozen=True, kw_only=True):
     """The most suspicious images of a run, those of kind `label` first, by score within a kind.
 
@@ -82,6 +108,21 @@ def encode_suspects(suspects: Suspects) -> bytes:
     """Return the content of `suspects.json`."""
     values = {"format": FORMAT, **msgspec.to_builtins(suspects)}
     return json.dumps(values, allow_nan=False, separators=(",", ":")).encode()
+
+
+def save_suspects(run: RunDirectory, suspects: Suspects) -> None:
+    """Write `suspects.json`.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    try:
+        write_atomically(run.path / SUSPECTS_FILE, encode_suspects(suspects))
+    except OSError as error:
+        raise StorageError(
+            f"{SUSPECTS_FILE} could not be written: {error.strerror}. Once there is space: "
+            f"{command_for('data suspects', run)}"
+        ) from None
 
 
 def read_suspects(run: RunDirectory) -> Suspects:

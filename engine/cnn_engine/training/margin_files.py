@@ -5,8 +5,9 @@ from collections.abc import Callable
 from cnn_engine.data.dataset import DataSet
 from cnn_engine.data.marks import find_run_marks
 from cnn_engine.errors import StorageError, UserError
-from cnn_engine.evaluation.suspects import by_margins, pictured_suspects, save_suspects
+from cnn_engine.evaluation.suspects import by_margins, pictured_suspects
 from cnn_engine.results.margins import MARGINS_FILE, MarginsHeader, write_epoch
+from cnn_engine.results.suspects import save_suspects
 from cnn_engine.runs.directory import RunDirectory
 
 

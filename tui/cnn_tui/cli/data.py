@@ -1,4 +1,4 @@
-"""`cnn-tui data`: check image folders, manage the cache of decoded images, download CIFAR-10."""
+"""`cnn-tui data`: check image folders and labels, manage the image cache, download CIFAR-10."""
 
 import sys
 from pathlib import Path
@@ -10,6 +10,7 @@ from cnn_engine.errors import DataError, StorageError
 from cnn_tui.cli import mark_images
 from cnn_tui.cli.commands import Command, Commands, Group
 from cnn_tui.cli.options import AsJson, as_overrides
+from cnn_tui.cli.suspects import find_run_suspects
 from cnn_tui.terminal.interrupts import deferred_interrupts
 from cnn_tui.terminal.progress_line import ProgressLine
 from cnn_tui.terminal.signals import INTERRUPT_EXIT_CODE
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 
 data = Commands(
     cls=Group,
-    help="Check an image folder; manage the decoded-image cache; download CIFAR-10.\n\n"
+    help="Check an image folder; find wrong labels; manage the decoded-image cache; download "
+    "CIFAR-10.\n\n"
     "Without a command, list the cache.",
 )
 
@@ -141,6 +143,9 @@ def check(
     except KeyboardInterrupt:
         sys.exit(INTERRUPT_EXIT_CODE)
     sys.exit(DataError.exit_code if has_errors else 0)
+
+
+data.command("suspects", cls=Command)(find_run_suspects)
 
 
 def _training_seconds(checked: "CheckedFolder", config: "Config") -> float | None:
