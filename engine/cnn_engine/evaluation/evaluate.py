@@ -93,7 +93,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - model, images, and who evaluates them
         processes: The processes that evaluate together.
     """
     model.eval()
-    count, size = len(indices), evaluation_batch_size(loader)
+    count, size = len(indices), evaluation_batch_size(loader.device, *loader.images.shape[1:3])
     batches = len(batch_sizes(count, size))
     own = processes.share(batches)
     done, end = own.start * size, min(count, own.stop * size)
@@ -159,10 +159,9 @@ def _predictions(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tenso
     return predicted, confidences.nan_to_num(), rank
 
 
-def evaluation_batch_size(loader: TensorLoader) -> int:
-    """Return the number of images that are evaluated at once."""
-    _, height, width, _ = loader.images.shape
-    pixels = EVALUATION_PIXELS.get(loader.device.type, EVALUATION_PIXELS["cpu"])
+def evaluation_batch_size(device: torch.device, height: int, width: int) -> int:
+    """Return the number of images of a size that a device evaluates at once."""
+    pixels = EVALUATION_PIXELS.get(device.type, EVALUATION_PIXELS["cpu"])
     return min(MAX_BATCH, max(MIN_BATCH, pixels // (height * width)))
 
 

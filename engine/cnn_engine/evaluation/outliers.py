@@ -72,7 +72,8 @@ def penultimate_features(
         return None
     parts: list[Tensor] = []
     with _inputs_of(model.get_submodule(name), parts):
-        for images, _ in loader.batches(indices, evaluation_batch_size(loader)):
+        size = evaluation_batch_size(loader.device, *loader.images.shape[1:3])
+        for images, _ in loader.batches(indices, size):
             model(images)
             progress(min(len(indices), sum(map(len, parts))))
     features = torch.cat(parts)

@@ -1,12 +1,22 @@
 """Small pictures of a data set's images, as files of a run save them."""
 
-from typing import TypedDict
+from collections.abc import Callable, Sequence
+from typing import TypeAlias, TypedDict
 
 from torch import Tensor
 from torch.nn.functional import interpolate
 
 from cnn_engine.data.dataset import DataSet
+from cnn_engine.results.heatmap import Heatmap
 from cnn_engine.results.pictures import MAX_SIDE
+
+Explain: TypeAlias = Callable[[Tensor, Tensor], Sequence[Heatmap | None]]
+"""Returns for images at indices, int64 [n], heatmaps of what speaks for classes, int64 [n]."""
+
+
+def without_heatmaps(indices: Tensor, classes: Tensor) -> Sequence[Heatmap | None]:  # noqa: ARG001
+    """Return None for each image, where no model is at hand."""
+    return [None] * len(indices)
 
 
 class PictureFields(TypedDict):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from cnn_engine.data.dataset import DataSet
@@ -13,7 +14,12 @@ from cnn_engine.data.loader import TensorLoader
 from cnn_engine.distributed.processes import ALONE, Processes
 from cnn_engine.errors import StorageError
 from cnn_engine.evaluation.evaluate import Evaluation, ImagePredictions, evaluate
-from cnn_engine.evaluation.pictures import picture_bytes, picture_fields
+from cnn_engine.evaluation.pictures import (
+    Explain,
+    picture_bytes,
+    picture_fields,
+    without_heatmaps,
+)
 from cnn_engine.evaluation.tta import TTAModel
 from cnn_engine.results import mistakes, predictions
 from cnn_engine.results.mistakes import Mistake
@@ -99,8 +105,14 @@ def evaluate_test_set(  # noqa: PLR0913, PLR0917 - a model, its images and how t
     )
 
 
-def save_results(run: RunDirectory, data: DataSet, result: TestResult) -> None:
+def save_results(run: RunDirectory, data: DataSet, result: TestResult, explain: Explain) -> None:
     """Write `test.json` and `mistakes.json`.
+
+    Args:
+        run: Run directory.
+        data: The data set.
+        result: Results of the test.
+        explain: Makes the heatmaps of the mistakes.
 
     Raises:
         StorageError: a file cannot be written; the log still has the metrics.
@@ -109,7 +121,9 @@ def save_results(run: RunDirectory, data: DataSet, result: TestResult) -> None:
         data, data.test, result.evaluation.predictions, result.epoch, result.fingerprint
     )
     mistakes_content = mistakes.encode_mistakes(
-        pictured_mistakes(data, data.test, found), result.epoch, result.fingerprint
+        pictured_mistakes(data, data.test, found, explain=explain),
+        result.epoch,
+        result.fingerprint,
     )
     advice = f"Once there is space: {command_for('test', run)}"
     write_result(run.path / predictions.PREDICTIONS_FILE, found.to_json(), advice)
@@ -141,7 +155,11 @@ def named_predictions(
 
 
 def pictured_mistakes(
-    data: DataSet, indices: Tensor, found: Predictions, limit: int = mistakes.MAX_IMAGES
+    data: DataSet,
+    indices: Tensor,
+    found: Predictions,
+    limit: int = mistakes.MAX_IMAGES,
+    explain: Explain = without_heatmaps,
 ) -> list[Mistake]:
     """Return the most confident mistakes with their images, at most `limit`.
 
@@ -150,10 +168,18 @@ def pictured_mistakes(
         indices: int64 [M], the images.
         found: Their predictions.
         limit: Maximum number of mistakes.
+        explain: Makes heatmaps of the predicted classes.
     """
+    selected = mistakes.select_mistakes(found, picture_bytes(data), limit)
+    predicted = torch.tensor([found.predicted[index] for index in selected], dtype=torch.int64)
+    heatmaps = explain(indices[selected], predicted)
     return [
-        Mistake(**found[index]._asdict(), **picture_fields(data, int(indices[index])))
-        for index in mistakes.select_mistakes(found, picture_bytes(data), limit)
+        Mistake(
+            **found[index]._asdict(),
+            **picture_fields(data, int(indices[index])),
+            heatmap=heatmap,
+        )
+        for index, heatmap in zip(selected, heatmaps, strict=True)
     ]
 
 

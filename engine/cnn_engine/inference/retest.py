@@ -1,6 +1,7 @@
 """Repeats the final test of a run with the same images, weights and precision."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 from cnn_engine.checkpoints.compat import check_images
 from cnn_engine.data.dataset import DataSet, load_dataset
@@ -10,6 +11,7 @@ from cnn_engine.data.marks import find_run_marks
 from cnn_engine.errors import DataError, StorageError, UserError
 from cnn_engine.evaluation.report import evaluate_test_set, save_results
 from cnn_engine.inference.trained import TrainedModel, load_trained_model
+from cnn_engine.inspection.heatmaps import explain_images
 from cnn_engine.progress import Progress
 from cnn_engine.results.mistakes import read_mistakes
 from cnn_engine.results.predictions import read_predictions
@@ -57,7 +59,8 @@ def retest(
 ) -> RetestResult:
     """Evaluate a run's best model on its test images.
 
-    Writes `test.json` and `mistakes.json` if they are missing or damaged; changes nothing else.
+    Writes `test.json` and `mistakes.json` if they are missing or damaged, or written by a version
+    without heatmaps; changes nothing else.
 
     Args:
         run: The run.
@@ -100,11 +103,15 @@ def retest(
         notice="",
     )
     if result.is_equal and recorded is not None and not _has_results(run, recorded):
+        notices: list[str] = []
+        explain = partial(explain_images, trained.model, loader, notices.append, lambda: None)
         try:
-            save_results(run, data, tested)
+            with trained.autocast():
+                save_results(run, data, tested, explain)
         except StorageError as error:
             return replace(result, notice=str(error))
-        return replace(result, notice="test.json and mistakes.json were written again")
+        notices.append("test.json and mistakes.json were written again")
+        return replace(result, notice="; ".join(notices))
     return result
 
 
@@ -139,10 +146,10 @@ def _decoding_differences(
 
 
 def _has_results(run: RunDirectory, test: TestFinished) -> bool:
-    """Return True if the result files exist and are of this test."""
+    """Return True if the result files exist, are of this test, and have heatmaps."""
     try:
         read_predictions(run, test)
-        read_mistakes(run, test)
+        mistakes = read_mistakes(run, test)
     except UserError:
         return False
-    return True
+    return not mistakes or any(mistake.heatmap for mistake in mistakes)

@@ -7,8 +7,8 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import adaptive_avg_pool2d
 
+from cnn_engine.inspection.downscale import downscale
 from cnn_engine.inspection.eval_mode import eval_mode
 from cnn_engine.inspection.layers import as_pair
 from cnn_engine.inspection.samples import SampleImages
@@ -52,7 +52,7 @@ class _MapRecorder:
         """Copy the maps: the next layer may overwrite them in place."""
         if not isinstance(output, Tensor) or output.dim() != 4 or output.shape[2:].numel() == 1:
             return
-        values = _downscale(output[:, :MAX_MAPS].float(), self.max_side).nan_to_num().cpu()
+        values = downscale(output[:, :MAX_MAPS].float(), self.max_side).nan_to_num().cpu()
         channels, height, width = output.shape[1:]
         stage = Stage(
             name=self.names[module],
@@ -62,16 +62,6 @@ class _MapRecorder:
             full_size=(height, width),
         )
         self.recorded[module] = _StageMaps(stage, values)
-
-
-def _downscale(values: Tensor, max_side: int) -> Tensor:
-    """Return a copy of maps [n, C, H, W], averaged to sides of at most `max_side`."""
-    height, width = values.shape[2:]
-    if max(height, width) <= max_side:
-        return values.clone()
-    scale = max_side / max(height, width)
-    size = (max(1, round(height * scale)), max(1, round(width * scale)))
-    return adaptive_avg_pool2d(values, size)
 
 
 def _levels(model: nn.Module) -> Iterator[list[nn.Module]]:
@@ -243,7 +233,7 @@ def _padding(convolution: nn.Conv2d) -> tuple[int, int]:
 
 def _downscale_images(images: Tensor) -> Tensor:
     """Return images uint8 [n, H, W, C] with sides of at most MAX_IMAGE_SIDE, on the host."""
-    planes = _downscale(images.permute(0, 3, 1, 2).float(), MAX_IMAGE_SIDE)
+    planes = downscale(images.permute(0, 3, 1, 2).float(), MAX_IMAGE_SIDE)
     return planes.round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu()
 
 

@@ -1,5 +1,7 @@
 """The final test of a run: its best weights on the test images."""
 
+from functools import partial
+
 import torch
 
 from cnn_engine.checkpoints import checkpoint
@@ -9,6 +11,7 @@ from cnn_engine.data.dataset import DataSet
 from cnn_engine.data.loader import TensorLoader
 from cnn_engine.errors import StorageError, UserError
 from cnn_engine.evaluation.report import TestResult, evaluate_test_set, save_results
+from cnn_engine.inspection.heatmaps import explain_images
 from cnn_engine.models.renamed import rename_weights
 from cnn_engine.runlog.events import Notice, StageStarted
 from cnn_engine.runs.recorder import Recorder
@@ -56,9 +59,17 @@ def run_test(  # noqa: PLR0913, PLR0917 - the parts of a run
             lambda _: control.check(),
             learner.processes,
         )
+    explain = partial(
+        explain_images,
+        learner.model,
+        loader,
+        lambda text: recorder.record(Notice(text=text)),
+        control.check,
+    )
     try:
         recorder.check_in_place()
-        save_results(recorder.run, data, result)
+        with learner.autocast():
+            save_results(recorder.run, data, result, explain)
     except StorageError as error:
         recorder.record(Notice(text=str(error)))
     recorder.record(result.event(control.clock() - start))

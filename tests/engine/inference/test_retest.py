@@ -121,6 +121,16 @@ def test_missing_or_damaged_results_are_written_again(run, file, damage):
     assert contents(run) == before
 
 
+def test_results_of_older_versions_get_heatmaps(run):
+    before, path = contents(run), run.path / mistakes.MISTAKES_FILE
+    file = json.loads(path.read_bytes())
+    assert all(mistake.pop("heatmap")["values"] for mistake in file["mistakes"])
+    path.write_text(json.dumps(file))
+    assert not any(mistake.heatmap for mistake in read_mistakes(run, read_state(run)[0].test))
+    assert retest_silently(run).notice == "test.json and mistakes.json were written again"
+    assert contents(run) == before
+
+
 def test_retest_writes_results_of_logs_without_fingerprint(run):
     recorded = read_state(run)[0].test
     text = run.events.read_text()
