@@ -16,6 +16,10 @@ CHUNK_VALUES = 2**22
 """Margins decoded at a time, to bound the memory."""
 
 
+WARM_UP = 4
+"""The first of so many parts of the epochs is left out."""
+
+
 class LabelScores(NamedTuple):
     """Suspicion of the label of each image, in the order of the images."""
 
@@ -30,9 +34,10 @@ def area_under_margin(margins: Margins, labels: Tensor) -> LabelScores:
     """Return scores from the margins in training (G. Pleiss and others, 2020, arXiv:2001.10528).
 
     A network learns an image with a wrong label late, against what it learns from others: the mean
-    of its margins over the epochs is small or negative. The score is the logistic function of the
-    negated mean: the probability of the rival if there were only these two classes. The rival is
-    the class that was the strongest of the others most often.
+    of its margins over the epochs is small or negative. The first quarter of the epochs is left
+    out: until the network has learned something, margins tell little. The score is the logistic
+    function of the negated mean: the probability of the rival if there were only these two classes.
+    The rival is the class that was the strongest of the others most often.
 
     Args:
         margins: The record of the images.
@@ -41,6 +46,7 @@ def area_under_margin(margins: Margins, labels: Tensor) -> LabelScores:
     shape = -1, margins.header.images, margins.header.row_bytes
     rows = torch.frombuffer(bytearray(margins.records), dtype=torch.uint8).view(shape)
     rows = rows[(rows[:, :, 0] != NOT_RECORDED).any(dim=1)]  # without epochs before the record
+    rows = rows[len(rows) // WARM_UP :]
     if not len(rows):
         return LabelScores(torch.zeros(len(labels), dtype=torch.float64), labels)
     size = max(1, CHUNK_VALUES // len(rows))

@@ -13,6 +13,7 @@ from cnn_engine.data.marks import FILE_SOURCES, Marks, find_run_marks, read_mark
 from cnn_engine.evaluation.conflicting_duplicates import conflicting_duplicates
 from cnn_engine.evaluation.outliers import outlier_scores, penultimate_features
 from cnn_engine.evaluation.suspects import RankedImage, Ranking, by_margins, pictured_suspects
+from cnn_engine.inference.out_of_fold import NotAllFoldsError, by_folds
 from cnn_engine.inference.trained import TrainedModel, load_trained_model
 from cnn_engine.progress import Progress
 from cnn_engine.results.margins import MARGINS_FILE
@@ -107,18 +108,26 @@ def find_suspects(
 
 
 def _by_label(run: RunDirectory, state: RunState, found: FoundSuspects) -> list[RankedImage]:
-    """Add the images by the suspicion of their labels, and return them; none without a record.
+    """Add the images by the suspicion of their labels, and return them.
+
+    By the predictions of all folds if the run is one of several, else by its record of margins;
+    none without one.
 
     Raises:
         DataError: the images have changed, or the record is damaged.
     """
-    if not (run.path / MARGINS_FILE).exists():
+    try:
+        ranking = by_folds(run, state, found.data)
+    except NotAllFoldsError as error:
+        found.notices.append(f"labels are ranked by the training of run {run.id} alone: {error}")
+        ranking = None
+    if ranking is None and not (run.path / MARGINS_FILE).exists():
         found.notices.append(
             f"labels are not ranked: run {run.id} has no {MARGINS_FILE}; an older version, or "
             "train.record_margins = false, trained it"
         )
         return []
-    ranking = by_margins(run, found.data, len(state.epochs))
+    ranking = ranking or by_margins(run, found.data, len(state.epochs))
     found.rankings.append(ranking)
     return ranking.images
 

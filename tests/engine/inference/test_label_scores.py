@@ -80,3 +80,10 @@ def test_outliers_are_far_from_all_others(monkeypatch, products):
     assert scores.argmax() == 123
     assert 0 <= scores.min() <= scores.max() <= 1
     assert outlier_scores(features[:1]).tolist() == [0]
+
+
+def test_first_quarter_of_the_epochs_is_left_out():
+    epochs = [[(200, 1)], [(96, 2)], [(96, 2)], [(96, 2)]]
+    scores = area_under_margin(record(epochs), torch.tensor([0]))
+    assert scores.score.tolist() == pytest.approx([1 / (1 + math.exp(-math.sinh(2)))])
+    assert scores.likely.tolist() == [2]
