@@ -1,10 +1,9 @@
-"""A picture with a heatmap over it: what speaks for the class is bright and warm, the rest grey."""
+"""A picture with a heatmap over it: what speaks for the class is orange and yellow, the rest grey."""
 
 from collections.abc import Iterator
 
 from cnn_engine.results.heatmap import Heatmap
 from cnn_tui.pictures.half_blocks import (
-    SHADES,
     Color,
     Picture,
     PictureRow,
@@ -14,15 +13,20 @@ from cnn_tui.pictures.half_blocks import (
     scaled,
 )
 
-COLD = 0.4
-"""Brightness of the greyed picture where nothing speaks for the class."""
+WARM_FROM, HOT_FROM = 0.4, 0.7
+"""Heat from which on a pixel is drawn in the second and in the third range of colours. Ranges, not
+a gradient: colours between grey and orange become pink and olive in 256 colours."""
 
-HOT = Color(255, 170, 40)
-"""Colour of a white pixel where the heatmap is greatest: its brightness and its blue differ from a
-grey's to every kind of colour vision."""
+COLORS = (
+    (Color(8, 8, 8), Color(104, 104, 104)),
+    (Color(175, 95, 0), Color(255, 175, 0)),
+    (Color(255, 215, 0), Color(255, 255, 175)),
+)
+"""A black and a white pixel where it is cold, warm and hot. Each range is brighter than the one
+before, for all kinds of colour vision, and its ends are among the 256 colours."""
 
-HOT_FROM = 0.5
-"""Least heat of the characters that are drawn without colours; the others are blank."""
+SHADES = (" .:", "+oO", "#%@")
+"""The same as characters, for terminals without colours."""
 
 
 def draw_heat(
@@ -34,33 +38,29 @@ def draw_heat(
         picture: The picture.
         heatmap: Its heatmap, which covers the whole picture.
         columns: The width in cells.
-        colors: True to draw coloured half blocks, False to draw the characters of the hot parts
-            only.
+        colors: True to draw coloured half blocks, False to draw characters.
     """
     lines = picture_height(picture, columns)
     rows = 2 * lines if colors else lines
-    heat = _smooth(heatmap, columns, rows)
-    grid = scaled(picture, columns, rows)
+    grid = list(zip(scaled(picture, columns, rows), _smooth(heatmap, columns, rows), strict=True))
     if not colors:
-        return [
-            [("".join(map(_hot_shade, colors_of_row, heat_of_row)), "")]
-            for colors_of_row, heat_of_row in zip(grid, heat, strict=True)
-        ]
-    tinted = [list(map(_tinted, *row)) for row in zip(grid, heat, strict=True)]
+        return [[("".join(map(_character, *row)), "")] for row in grid]
+    tinted = [list(map(_tinted, *row)) for row in grid]
     return [half_blocks(tinted[2 * line], tinted[2 * line + 1]) for line in range(lines)]
 
 
+def _range(heat: float) -> int:
+    """Return 0 where it is cold, 1 where it is warm, 2 where it is hot."""
+    return (heat >= WARM_FROM) + (heat >= HOT_FROM)
+
+
 def _tinted(color: Color, heat: float) -> Color:
-    """Return a pixel as a dim grey where it is cold, and towards the hot colour where it is hot."""
-    grey = luma(color)
-    cold = COLD * grey
-    return Color(*(round(cold + heat * (grey * hot / 255 - cold)) for hot in HOT))
+    grey, (dark, bright) = luma(color) / 255, COLORS[_range(heat)]
+    return Color(*(round(a + grey * (b - a)) for a, b in zip(dark, bright, strict=True)))
 
 
-def _hot_shade(color: Color, heat: float) -> str:
-    if heat < HOT_FROM:
-        return " "
-    shades = SHADES[1:]  # a dark pixel is no blank here
+def _character(color: Color, heat: float) -> str:
+    shades = SHADES[_range(heat)]
     return shades[luma(color) * len(shades) // 256]
 
 
