@@ -1,4 +1,4 @@
-"""A picture with a heatmap over it: what speaks for the class is orange and yellow, the rest grey."""
+"""A picture with a heatmap: what speaks for the class is orange and yellow, the rest grey."""
 
 from collections.abc import Iterator
 
