@@ -5,6 +5,7 @@ A config has the tables `[data]`, `[augment]`, `[model]`, `[optimizer]`, `[sched
 that a misspelt key is not silently ignored.
 """
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from cnn_engine.config.built_in_models import BUILT_IN_MODELS
 from cnn_engine.config.limits import MAX_EPOCHS
-from cnn_engine.config.paths import expand_home
+from cnn_engine.config.paths import expand_home, is_file
 from cnn_engine.config.suggestion import suggest
 
 Number = Annotated[int, Field(gt=0, le=MAX_EPOCHS)]
@@ -94,17 +95,19 @@ class DataConfig(Table):
     splits, and class proportions in the validation and test images are left to chance."""
 
     marks: Literal["use", "ignore"] = "use"
-    """With marks on the images of a folder, which `cnn-tui data suspects` writes to
-    `cnn-tui-marks.csv` there, drop and relabel images as they say, or ignore them."""
+    """With marks on images, which are in `cnn-tui-marks.csv` in `path`: drop and relabel images as
+    they say, or ignore them."""
 
     unreadable: Literal["stop", "skip"] = "stop"
     """With unreadable image files, stop and list them, or skip them."""
 
     def moved_to(self, path: str) -> "DataConfig":
-        """Return a copy with another directory of the images, and of a table that was in it."""
+        """Return a copy with another directory of the images, and of a table that moved along."""
         table = self.table
-        if table is not None and self.path is not None and Path(table).is_relative_to(self.path):
-            table = str(Path(path) / Path(table).relative_to(self.path))
+        if table is not None and self.path is not None:
+            moved = os.path.normpath(Path(path) / os.path.relpath(table, self.path))
+            if Path(table).is_relative_to(self.path) or (not is_file(table) and is_file(moved)):
+                table = moved
         return self.model_copy(update={"path": path, "table": table})
 
     @model_validator(mode="after")

@@ -1,5 +1,6 @@
 """Images whose classes are in a table."""
 
+import json
 import shutil
 
 import pytest
@@ -7,6 +8,7 @@ from PIL import Image
 
 from cnn_engine.config.schema import DataConfig
 from cnn_engine.data.dataset import load_dataset
+from cnn_engine.data.marks import Marked, write_marks
 from cnn_engine.data.sources.find_files import list_files
 from cnn_engine.errors import ConfigError, DataError
 from photos_for_tests import load_folder, make_photos
@@ -170,3 +172,49 @@ def test_images_of_a_table_are_decoded_as_those_of_folders(tmp_path, monkeypatch
     again = load_dataset(config_of(tmp_path / "photos", table), 0, no_report)
     assert again.paths == data.paths
     assert (again.labels != data.labels).sum() == 1
+
+
+def test_commands_train_test_and_predict_with_a_table(tmp_path, run_cli):
+    folder, table = tmp_path / "data" / "photos", tmp_path / "data" / "labels.csv"
+    make_photos(folder, per_class=20)
+    paths = sorted(path.relative_to(folder) for path in folder.glob("*/*"))
+    table.write_text("id,kind\n" + "".join(f"{path},{path.parent}\n" for path in paths))
+    write_marks(folder, {"cat/003.tif": Marked("drop")})
+
+    code, out, err = run_cli("data", "check", folder, "--table", table, "--json", cwd=tmp_path)
+    assert code == 0, err
+    assert {"layout", "marks"} <= {finding["kind"] for finding in json.loads(out)["findings"]}
+    for wrong in (("data", "check", table), ("run", table)):
+        code, _, err = run_cli(*wrong, cwd=tmp_path)
+        assert (code, len(err.splitlines())) == (2, 1)
+        assert "is a table" in err
+
+    settings = ("data.image_size=16", "model.filters=[8]", "train.device=cpu", "data.source=csv")
+    options = [f"--set={setting}" for setting in (*settings, "data.table=data/labels.csv")]
+    train = ("run", "folder", "--data-dir", folder, "--no-ui", "--epochs=1", *options)
+    table_text = table.read_text()
+    table.write_text(table_text + "cat/000.jpg,dog\n")
+    code, _, err = run_cli(*train, cwd=tmp_path)
+    assert (code, len(err.splitlines())) == (3, 1)
+    assert "labels.csv: line 42: cat/000.jpg has the class 'dog', but 'cat' in line 2" in err
+    assert not (tmp_path / "runs").exists()
+    table.write_text(table_text)
+    code, _, err = run_cli(*train, "--name=tabular", cwd=tmp_path)
+    assert code == 0, err
+    code, _, err = run_cli("predict", "tabular", folder, cwd=tmp_path)
+    assert code == 0
+    assert "40 of these images are in the folder of the run's training images" in err
+
+    (tmp_path / "data").rename(tmp_path / "moved")
+    (tmp_path / "elsewhere").mkdir()
+    directory = f"--runs-dir={tmp_path / 'runs'}"
+    code, _, err = run_cli(
+        *("resume", "tabular", directory, "--no-ui", "--epochs=2"),
+        *("--data-dir", tmp_path / "moved" / "photos"),
+        cwd=tmp_path / "elsewhere",
+    )
+    assert code == 0, err
+    assert "1 dropped" in err
+    code, out, err = run_cli("test", "tabular", directory, cwd=tmp_path / "elsewhere")
+    assert code == 0, err
+    assert "All counts equal the recorded test" in out

@@ -9,6 +9,7 @@ import typer
 from cnn_engine.errors import DataError, StorageError
 from cnn_tui.cli import mark_images
 from cnn_tui.cli.commands import Command, Commands, Group
+from cnn_tui.cli.habits import check_folder
 from cnn_tui.cli.options import AsJson, as_overrides
 from cnn_tui.cli.suspects import find_run_suspects
 from cnn_tui.terminal.interrupts import deferred_interrupts
@@ -119,6 +120,7 @@ def check(
     from cnn_tui.reports.console import results_console
     from cnn_tui.reports.data_check import print_checked
 
+    check_folder(folder)
     source = "csv" if table is not None else None
     keys = {"data.path": folder, "data.source": source, "data.table": table}
     config = load_config("folder", as_overrides(keys))

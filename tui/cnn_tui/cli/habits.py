@@ -183,12 +183,18 @@ def check_config(config: str | None, others: Sequence[str]) -> None:
         others: Further arguments, which `run` does not take.
 
     Raises:
-        ConfigError: it is a directory or the id of a run, or there are further arguments.
+        ConfigError: it is a directory, a table or the id of a run, or there are further arguments.
     """
     if config is not None and others:
         meant = shell_command("run", config, "--data-dir", others[0])
         raise ConfigError(f"run: takes one config, not {others[0]!r} too; for images: {meant}")
     path = Path(expand_home(config or ""))
+    if is_table(path):
+        settings = ("--set", "data.source=csv", "--set", f"data.table={config}")
+        meant = shell_command("run", "folder", "--data-dir", "DIR", *settings)
+        raise ConfigError(
+            f"{config}: is a table, no config; to train on the images in DIR: {meant}"
+        )
     if config is None or config in list_presets() or is_file(path):
         return
     if is_run(path) or (not is_directory(path) and os.sep not in config and _is_reference(config)):
@@ -197,6 +203,22 @@ def check_config(config: str | None, others: Sequence[str]) -> None:
     if is_directory(path):
         meant = shell_command("run", "folder", "--data-dir", config)
         raise ConfigError(f"{config}: is a directory, no config; to train on its images: {meant}")
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a table in place of the folder of its images.
+
+    Raises:
+        ConfigError: it is one.
+    """
+    if is_table(folder):
+        meant = shell_command("data", "check", "DIR", "--table", str(folder))
+        raise ConfigError(f"{folder}: is a table; to check the images in DIR: {meant}")
+
+
+def is_table(path: Path) -> bool:
+    """Return True for a CSV or TSV file."""
+    return path.suffix.lower() in (".csv", ".tsv") and is_file(path)
 
 
 def check_reference(reference: str, *meant: str) -> None:
