@@ -2,16 +2,26 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
 from typing import NamedTuple
-
-from torch import Tensor
 
 from cnn_engine.data.dataset import DataSet
 from cnn_engine.errors import DataError
-from cnn_engine.evaluation.label_scores import LabelScores, area_under_margin
+from cnn_engine.evaluation.label_scores import (
+    LabelMargins,
+    area_under_margin,
+    count_label_errors,
+    held_out_margins,
+    mean_margins,
+)
 from cnn_engine.evaluation.pictures import picture_bytes, picture_fields
 from cnn_engine.results.margins import MARGINS_FILE, read_margins
 from cnn_engine.results.pictures import max_pictures
+from cnn_engine.results.predictions import (
+    VALIDATION_FILE,
+    Predictions,
+    read_validation_predictions,
+)
 from cnn_engine.results.suspects import (
     KINDS,
     MAX_SUSPECTS,
@@ -19,6 +29,7 @@ from cnn_engine.results.suspects import (
     Suspect,
     Suspects,
 )
+from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
 
 
@@ -34,6 +45,22 @@ class RankedImage(NamedTuple):
     other: str = ""
 
 
+class NoMarginsError(DataError):
+    """A run has no record of margins."""
+
+
+class RunMargins(NamedTuple):
+    """Margins of the images of a run."""
+
+    margins: LabelMargins
+
+    method: str
+    """Where they are from, a phrase."""
+
+    label_errors: int
+    """Estimated number of wrong labels among the validation images; 0 without any."""
+
+
 class Ranking(NamedTuple):
     """Images by suspicion."""
 
@@ -44,32 +71,81 @@ class Ranking(NamedTuple):
     """The most suspicious first."""
 
 
-def by_margins(run: RunDirectory, data: DataSet, epochs: int) -> Ranking:
-    """Return all training images of a run by their margins in its first `epochs` epochs.
+def label_margins(run: RunDirectory, state: RunState, data: DataSet) -> RunMargins:
+    """Return the margins of a run: of its training images, and of those it was validated on.
+
+    Args:
+        run: The run.
+        state: Its state.
+        data: Its images.
 
     Raises:
-        DataError: there is no record of them, or it is damaged or of other images.
+        NoMarginsError: neither is known.
+        DataError: the record is damaged, or the images have changed.
         ConfigError: a newer version of cnn-tui wrote it.
     """
+    parts, phrases = list[LabelMargins](), list[str]()
+    if (run.path / MARGINS_FILE).exists():
+        margins, count = _training_margins(run, data, len(state.epochs))
+        parts.append(margins)
+        phrases.append(f"area under the margin over {count:,} epoch{'s' * (count != 1)}")
+    if predictions := _validation_predictions(run, state, data):
+        parts.append(held_out_margins(predictions, data.val))
+        phrases.append("predictions for the validation images")
+    if not parts:
+        raise NoMarginsError(
+            f"run {run.id} has no {MARGINS_FILE}; an older version, or train.record_margins = "
+            "false, trained it"
+        )
+    estimate = count_label_errors(predictions, len(data.classes)) if predictions else 0
+    return RunMargins(mean_margins(parts), " and ".join(phrases), estimate)
+
+
+def _training_margins(run: RunDirectory, data: DataSet, epochs: int) -> tuple[LabelMargins, int]:
+    """Return the margins of the training images, and the number of epochs recorded."""
     path = run.path / MARGINS_FILE
     margins = read_margins(path, epochs)
     header = margins.header
     if (header.images, header.digest) != (len(data.train), data.train_digest()):
-        raise DataError(
-            f"{data.source}: the images or labels have changed since {path} was recorded; restore "
-            "them, or train again"
-        )
+        raise DataError(_changed_text(data, path))
     count = len(margins.records) // header.record_bytes
-    method = f"area under the margin over {count:,} epoch{'s' * (count != 1)}"
-    scores = area_under_margin(margins, data.labels[data.train])
-    return Ranking(method, by_label(data.train, scores))
+    return area_under_margin(margins, data.train, data.labels[data.train]), count
 
 
-def by_label(indices: Tensor, scores: LabelScores) -> list[RankedImage]:
-    """Return images, indices int64 [N], by the suspicion of their labels."""
-    order = scores.score.argsort(descending=True, stable=True)
-    columns = (column[order].tolist() for column in (indices, scores.likely, scores.score))
-    return [RankedImage("label", *row) for row in zip(*columns, strict=True)]
+def _validation_predictions(
+    run: RunDirectory, state: RunState, data: DataSet
+) -> Predictions | None:
+    """Return the predictions for the validation images; None if they are not known."""
+    try:
+        predictions = read_validation_predictions(run, state)
+    except DataError:  # an older version, or no validation that the log has
+        return None
+    if not predictions.target_confidence:
+        return None
+    names = list(map(data.name_of, data.val.tolist()))
+    if (predictions.names, predictions.target) != (names, data.labels[data.val].tolist()):
+        raise DataError(_changed_text(data, run.path / VALIDATION_FILE))
+    return predictions
+
+
+def _changed_text(data: DataSet, path: Path) -> str:
+    return (
+        f"{data.source}: the images or labels have changed since {path} was recorded; restore "
+        "them, or train again"
+    )
+
+
+def by_label(margins: LabelMargins, method: str) -> Ranking:
+    """Return images by the suspicion of their labels.
+
+    The score is the logistic function of the negated margin: the probability of the rival if there
+    were only these two classes; ½ without a margin.
+    """
+    scores = (-margins.margin).sigmoid().nan_to_num(0.5)
+    order = scores.argsort(descending=True, stable=True)
+    columns = (column[order].tolist() for column in (margins.images, margins.rival, scores))
+    images = [RankedImage("label", *row) for row in zip(*columns, strict=True)]
+    return Ranking(method, images)
 
 
 def pictured_suspects(

@@ -12,11 +12,16 @@ from cnn_engine.data.loader import make_loader
 from cnn_engine.data.marks import FILE_SOURCES, Marks, find_run_marks, read_marks
 from cnn_engine.evaluation.conflicting_duplicates import conflicting_duplicates
 from cnn_engine.evaluation.outliers import outlier_scores, penultimate_features
-from cnn_engine.evaluation.suspects import RankedImage, Ranking, by_margins, pictured_suspects
-from cnn_engine.inference.out_of_fold import NotAllFoldsError, by_folds
+from cnn_engine.evaluation.suspects import (
+    NoMarginsError,
+    RankedImage,
+    Ranking,
+    by_label,
+    pictured_suspects,
+)
+from cnn_engine.inference.group_margins import group_margins
 from cnn_engine.inference.trained import TrainedModel, load_trained_model
 from cnn_engine.progress import Progress
-from cnn_engine.results.margins import MARGINS_FILE
 from cnn_engine.results.suspects import SuspectRow, Suspects
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
@@ -96,7 +101,7 @@ def find_suspects(
         marks=read_marks(Path(config.data.path or "")) if has_marks else {},
         notices=[],
     )
-    labels = _by_label(run, state, found)
+    labels = _by_label(run, state, found, config.data.path, progress)
     indices = torch.cat([data.train, data.val])
     progress("comparing images", 0, len(indices))
     found.rankings.append(_by_duplicate(data, indices, labels))
@@ -107,27 +112,31 @@ def find_suspects(
     return found
 
 
-def _by_label(run: RunDirectory, state: RunState, found: FoundSuspects) -> list[RankedImage]:
-    """Add the images by the suspicion of their labels, and return them.
-
-    By the predictions of all folds if the run is one of several, else by its record of margins;
-    none without one.
+def _by_label(
+    run: RunDirectory,
+    state: RunState,
+    found: FoundSuspects,
+    path: str | None,
+    progress: Progress,
+) -> list[RankedImage]:
+    """Add the images by the suspicion of their labels, and return them; none without a record.
 
     Raises:
         DataError: the images have changed, or the record is damaged.
     """
+    data = found.data
     try:
-        ranking = by_folds(run, state, found.data)
-    except NotAllFoldsError as error:
-        found.notices.append(f"labels are ranked by the training of run {run.id} alone: {error}")
-        ranking = None
-    if ranking is None and not (run.path / MARGINS_FILE).exists():
-        found.notices.append(
-            f"labels are not ranked: run {run.id} has no {MARGINS_FILE}; an older version, or "
-            "train.record_margins = false, trained it"
-        )
+        margins, notices = group_margins(run, state, data, path, progress)
+    except NoMarginsError as error:
+        found.notices.append(f"labels are not ranked: {error}")
         return []
-    ranking = ranking or by_margins(run, found.data, len(state.epochs))
+    found.notices.extend(notices)
+    if margins.label_errors:
+        found.notices.append(
+            f"about {margins.label_errors:,} of the labels that were held out are wrong "
+            "(estimated by confident learning)"
+        )
+    ranking = by_label(margins.margins, margins.method)
     found.rankings.append(ranking)
     return ranking.images
 

@@ -5,9 +5,10 @@ from collections.abc import Callable
 from cnn_engine.data.dataset import DataSet
 from cnn_engine.data.marks import find_run_marks
 from cnn_engine.errors import StorageError, UserError
-from cnn_engine.evaluation.suspects import by_margins, pictured_suspects
+from cnn_engine.evaluation.suspects import by_label, label_margins, pictured_suspects
 from cnn_engine.results.margins import MARGINS_FILE, MarginsHeader, write_epoch
 from cnn_engine.results.suspects import save_suspects
+from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
 
 
@@ -45,11 +46,12 @@ class MarginFiles:
         except StorageError as error:
             self._warn(str(error))
 
-    def write_suspects(self, epochs: int) -> None:
-        """Write the images with suspicious labels by their margins in the first `epochs` epochs."""
+    def write_suspects(self, state: RunState) -> None:
+        """Write the images with suspicious labels; their margins are those of the run so far."""
         try:
             self._check()
-            ranking = by_margins(self._run, self._data, epochs)
+            found = label_margins(self._run, state, self._data)
+            ranking = by_label(found.margins, found.method)
             marks = find_run_marks(self._run.path)
             marked = marks.marks if marks else ()
             save_suspects(self._run, pictured_suspects(self._data, [ranking], marked))

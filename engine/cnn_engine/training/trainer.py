@@ -261,7 +261,7 @@ class Trainer:
     def _write_suspects(self) -> None:
         """Write the images with suspicious labels, if margins are recorded."""
         if self.state.records_margins and self.state.processes.is_first:
-            self._margin_files.write_suspects(self.epoch)
+            self._margin_files.write_suspects(self.recorder.state)
 
     def _correct_drift(self) -> None:
         """Use the first process's weights in all if they differ, as after a fault of memory."""

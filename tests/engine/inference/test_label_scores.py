@@ -2,10 +2,17 @@
 
 import math
 
+import msgspec
 import pytest
 import torch
 
-from cnn_engine.evaluation.label_scores import area_under_margin, confident_learning
+from cnn_engine.evaluation.label_scores import (
+    LabelMargins,
+    area_under_margin,
+    count_label_errors,
+    held_out_margins,
+    mean_margins,
+)
 from cnn_engine.evaluation.outliers import outlier_scores
 from cnn_engine.results.margins import Margins, MarginsHeader
 from cnn_engine.results.predictions import Predictions
@@ -24,45 +31,83 @@ def record(rows, classes=3):
 def test_area_under_margin_is_the_mean_of_the_recorded_epochs():
     none = [(0, 0)] * 3  # an epoch before the record began
     epochs = [none, [(128, 1), (160, 2), (96, 0)], [(128, 2), (160, 2), (0, 1)]]
-    scores = area_under_margin(record(epochs), torch.tensor([0, 1, 2]))
-    margin = math.sinh(2)
-    expected = [0.5, 1 / (1 + math.exp(margin)), 1 / (1 + math.exp(-margin))]
-    assert scores.score.tolist() == pytest.approx(expected)
-    assert scores.likely.tolist() == [1, 2, 0]
+    images = torch.tensor([7, 8, 9])
+    found = area_under_margin(record(epochs), images, torch.tensor([0, 1, 2]))
+    assert found.images is images
+    assert found.margin.tolist() == pytest.approx([0, math.sinh(2), -math.sinh(2)])
+    assert found.rival.tolist() == [1, 2, 0]
 
 
 def test_area_under_margin_of_many_classes_and_in_parts(monkeypatch):
     monkeypatch.setattr("cnn_engine.evaluation.label_scores.CHUNK_VALUES", 4)
     epochs = [[(100 + image, 300 + image) for image in range(7)]] * 3
-    scores = area_under_margin(record(epochs, 1000), torch.zeros(7, dtype=torch.int64))
-    assert scores.likely.tolist() == [300 + image for image in range(7)]
-    assert scores.score.tolist() == sorted(scores.score.tolist(), reverse=True)
+    images = torch.arange(7)
+    found = area_under_margin(record(epochs, 1000), images, torch.zeros_like(images))
+    assert found.rival.tolist() == [300 + image for image in range(7)]
+    assert found.margin.tolist() == sorted(found.margin.tolist())
 
 
-def test_area_under_margin_without_a_record_suspects_none():
+def test_area_under_margin_without_a_record_is_unknown():
     labels = torch.tensor([1, 2])
-    scores = area_under_margin(record([[(0, 0), (0, 0)]]), labels)
-    assert scores.score.tolist() == [0, 0]
-    assert scores.likely.tolist() == [1, 2]
+    found = area_under_margin(record([[(0, 0), (0, 0)]]), torch.arange(2), labels)
+    assert found.margin.isnan().all()
+    assert found.rival.tolist() == [1, 2]
 
 
-def test_confident_learning_compares_with_the_threshold_of_each_class():
-    """The model is unsure of class 1: its images are less suspicious with the same margin."""
+def test_first_quarter_of_the_epochs_is_left_out():
+    epochs = [[(200, 1)], [(96, 2)], [(96, 2)], [(96, 2)]]
+    found = area_under_margin(record(epochs), torch.tensor([0]), torch.tensor([0]))
+    assert found.margin.tolist() == pytest.approx([-math.sinh(2)])
+    assert found.rival.tolist() == [2]
+
+
+HELD_OUT = Predictions(
+    epoch=1,
+    fingerprint="",
+    names=list("abcdef"),
+    target=[0, 0, 0, 1, 1, 1],
+    predicted=[0, 0, 1, 1, 1, 0],
+    confidence=[0.99, 0.4, 0.7, 0.6, 0.55, 0.7],
+    rank=[1, 1, 2, 1, 1, 2],
+    target_confidence=[0.99, 0.4, 0.2, 0.6, 0.55, 0.0],
+)
+
+
+def test_held_out_margins_are_differences_of_logits():
+    logits = torch.tensor([1.5, 0.25, -2.0, 3.0]).double()
+    probabilities = logits.softmax(0)
     predictions = Predictions(
-        epoch=1,
-        fingerprint="",
-        names=list("abcdef"),
-        target=[0, 0, 0, 1, 1, 1],
-        predicted=[0, 0, 1, 1, 1, 0],
-        confidence=[0.99, 0.95, 0.7, 0.6, 0.55, 0.7],
-        rank=[1, 1, 2, 1, 1, 2],
-        target_confidence=[0.99, 0.95, 0.3, 0.6, 0.55, 0.3],
-    )
-    scores = confident_learning(predictions, 2)
-    order = scores.score.argsort(descending=True).tolist()
-    assert order[:2] == [2, 5]
-    assert order[-1] == 0
-    assert scores.likely.tolist() == predictions.predicted
+        epoch=1, fingerprint="", names=["a"], target=[1], predicted=[3], rank=[3],
+        confidence=[probabilities[3].item()], target_confidence=[probabilities[1].item()],
+    )  # fmt: skip
+    assert held_out_margins(predictions, torch.tensor([4])).margin.item() == pytest.approx(-2.75)
+    found = held_out_margins(HELD_OUT, torch.arange(6))
+    assert found.margin.argsort().tolist()[:2] == [5, 2]
+    assert found.margin[1] == 0  # the rival is as likely as the given class at most
+    assert found.margin.isfinite().all()
+    assert found.rival.tolist() == HELD_OUT.predicted
+
+
+def test_label_errors_exceed_the_threshold_of_the_other_class():
+    """Class 0 has images of 0.99, 0.4 and 0.2, so 0.7 exceeds its threshold; 0.38 is that of 1."""
+    assert count_label_errors(HELD_OUT, 2) == 2
+    unsure = msgspec.structs.replace(HELD_OUT, confidence=[0.99, 0.4, 0.7, 0.6, 0.55, 0.5])
+    assert count_label_errors(unsure, 2) == 1
+
+
+def test_margins_of_several_runs_are_averaged():
+    nan = math.nan
+    parts = [
+        LabelMargins(torch.tensor([5, 3]), torch.tensor([1.0, nan]), torch.tensor([1, 2])),
+        LabelMargins(
+            torch.tensor([3, 5, 9]), torch.tensor([4.0, -2.0, nan]), torch.tensor([0, 2, 1])
+        ),
+    ]
+    mean = mean_margins([part._replace(margin=part.margin.double()) for part in parts])
+    assert mean.images.tolist() == [3, 5, 9]
+    assert mean.margin[:2].tolist() == [4.0, -0.5]
+    assert mean.margin[2].isnan()
+    assert mean.rival.tolist() == [0, 2, 1]
 
 
 @pytest.mark.parametrize("products", [1e12, 1])
@@ -80,10 +125,3 @@ def test_outliers_are_far_from_all_others(monkeypatch, products):
     assert scores.argmax() == 123
     assert 0 <= scores.min() <= scores.max() <= 1
     assert outlier_scores(features[:1]).tolist() == [0]
-
-
-def test_first_quarter_of_the_epochs_is_left_out():
-    epochs = [[(200, 1)], [(96, 2)], [(96, 2)], [(96, 2)]]
-    scores = area_under_margin(record(epochs), torch.tensor([0]))
-    assert scores.score.tolist() == pytest.approx([1 / (1 + math.exp(-math.sinh(2)))])
-    assert scores.likely.tolist() == [2]

@@ -1,5 +1,6 @@
 """Suspicious images of a run whose folder has wrong labels, near-duplicates and an outlier."""
 
+import dataclasses
 import random
 import shutil
 
@@ -12,10 +13,12 @@ from cnn_engine.data.marks import Marked, write_marks
 from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.inference.suspects import find_suspects
 from cnn_engine.results.margins import MARGINS_FILE
+from cnn_engine.results.predictions import VALIDATION_FILE
 from cnn_engine.results.suspects import read_suspects
 from cnn_engine.runs.directory import RunDirectory
+from cnn_engine.session.engine import Engine
 from cnn_engine.session.request import Request
-from runs_for_tests import RunForTests
+from runs_for_tests import SMALL, RunForTests
 
 WRONG = 12
 SETTINGS = (
@@ -78,7 +81,9 @@ def names(found, kind):
 def test_wrong_labels_are_the_first_suspects_of_a_run(run, folder):
     assert run.live_state.status == "done"
     suspects = read_suspects(run.directory)
-    assert suspects.method == "area under the margin over 8 epochs"
+    assert suspects.method == (
+        "area under the margin over 8 epochs and predictions for the validation images"
+    )
     first = suspects.suspects[:7]
     assert {suspect.name for suspect in first} <= folder[1]
     assert all(suspect.score > 0.7 and suspect.kind == "label" for suspect in first)
@@ -88,9 +93,13 @@ def test_wrong_labels_are_the_first_suspects_of_a_run(run, folder):
     assert (first[0].width, first[0].height, first[0].channels) == (8, 8, 1)
 
 
-def test_every_training_image_is_ranked_once(found):
+def test_training_and_validation_images_are_ranked_once(found, folder):
     data = found.data
-    assert sorted(names(found, "label")) == sorted(map(data.name_of, data.train.tolist()))
+    ranked, indices = names(found, "label"), [*data.train.tolist(), *data.val.tolist()]
+    assert sorted(ranked) == sorted(map(data.name_of, indices))
+    wrong = folder[1] & set(map(data.name_of, data.val.tolist()))
+    assert wrong
+    assert wrong < set(ranked[: 2 * WRONG])
 
 
 def test_near_duplicates_have_other_labels(found, folder):
@@ -137,6 +146,7 @@ def copy(run, tmp_path):
 
 def test_run_without_record_has_no_ranking_of_labels(copy):
     (copy.path / MARGINS_FILE).unlink()
+    (copy.path / VALIDATION_FILE).unlink()
     found = find_suspects(copy, None, no_progress)
     assert [ranking.images[0].kind for ranking in found.rankings] == ["duplicate", "outlier"]
     (notice,) = found.notices
@@ -176,5 +186,35 @@ def test_invalid_classes_in_the_record_are_ignored(copy):
     content[512:] = b"\xff" * len(content[512:])
     path.write_bytes(content)
     found = find_suspects(copy, None, no_progress)
-    labels = found.data.labels.tolist()
-    assert all(image.likely == labels[image.image] for image in found.rankings[0].images)
+    labels, trained = found.data.labels.tolist(), set(found.data.train.tolist())
+    images = [image for image in found.rankings[0].images if image.image in trained]
+    assert all(image.likely == labels[image.image] for image in images)
+
+
+def test_runs_of_a_group_are_joined(folder, tmp_path):
+    """With other seeds, images are trained on in one run and validated on in another."""
+
+    def train(*settings):
+        run = RunForTests(tmp_path / "runs", preset="folder", *settings)  # noqa: B026
+        request = Request.from_preset("folder", [*SMALL, *settings])
+        run.engine = Engine(dataclasses.replace(request, group="g"), run.recorder)
+        return run.train().directory
+
+    settings = f"data.path={folder[0]}", *SETTINGS
+    first, second = (train(*settings, f"train.seed={seed}") for seed in (1, 2))
+    train(*settings, "train.epochs=1")  # another config, which does not count
+    found = find_suspects(first, None, no_progress)
+    assert found.rankings[0].method.endswith(", the mean of 2 runs")
+    same = find_suspects(second, None, no_progress)
+    scores = [
+        {found.data.name_of(image.image): image.score for image in each.rankings[0].images}
+        for each in (found, same)
+    ]
+    assert scores[0] == pytest.approx(scores[1])
+    first_names = set(names(found, "label")[:WRONG])
+    assert len(folder[1] & first_names) >= WRONG * 2 // 3
+    (second.path / MARGINS_FILE).unlink()
+    (second.path / VALIDATION_FILE).unlink()
+    alone = find_suspects(first, None, no_progress)
+    assert "the mean of" not in alone.rankings[0].method
+    assert any(f"run {second.id} of the group is not used" in text for text in alone.notices)
