@@ -559,7 +559,7 @@ async def test_keys_for_what_another_loop_does_not_log_are_greyed(tmp_path):
         assert "No images of mistakes: another training loop logs this run" in screen_text(app)
         app.screen.key_bar.show_message("")
         await press(pilot, "3")
-        assert {"w write", "enter enlarge"} <= greyed(app)
+        assert {"v list", "enter enlarge"} <= greyed(app)
         await press(pilot, "4")
         assert {"n wrong", "l layers"} <= greyed(app)
         assert "no layers: another training loop" in screen_text(app)

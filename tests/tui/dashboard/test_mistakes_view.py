@@ -12,7 +12,7 @@ from cnn_engine.runlog import events
 from cnn_engine.runs.summary import read_state
 from cnn_tui.dashboard.app import Dashboard
 from cnn_tui.dashboard.screens.run import RunScreen
-from cnn_tui.dashboard.widgets.mistake_grid import TILE_SIZES, ClassPair, MistakeGrid, tile_layout
+from cnn_tui.dashboard.widgets.picture_grid import TILE_SIZES, PictureGrid, tile_layout
 from cnn_tui.pictures.half_blocks import Picture
 from cnn_tui.settings import Options
 from golden import golden_run, running_run
@@ -21,7 +21,11 @@ from terminal import Terminal
 
 
 def grid_of(app):
-    return app.screen.query_one(MistakeGrid)
+    return app.screen.query_one(PictureGrid)
+
+
+def shown_mistakes(app):
+    return app.screen.view.pictures.mistakes
 
 
 def test_tile_layout_picks_largest_fitting_size():
@@ -102,21 +106,21 @@ async def test_matrix_cell_filters_mistakes(run, finished_test):
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "2", *["down"] * target, *["right"] * predicted, "enter")
-        grid = grid_of(app)
         assert app.screen.shown_view == "mistakes"
-        pairs = {(mistake.target, mistake.predicted) for mistake in grid.filtered}
+        shown = shown_mistakes(app)
+        pairs = {(mistake.target, mistake.predicted) for mistake in shown}
         assert pairs == {(target, predicted)}
         text = screen_text(app)
-        assert f"{target} predicted as {predicted} ─ {len(grid.filtered)}" in text
-        assert len(grid.filtered) == count or f" of {count}," in text
+        assert f"{target} predicted as {predicted} ─ {len(shown)}" in text
+        assert len(shown) == count or f" of {count}," in text
         await pilot.press("escape")
         await settle(pilot)
-        assert len(grid.filtered) == len(grid.mistakes)
+        assert len(shown_mistakes(app)) == len(read_mistakes(run, finished_test))
         assert app.screen.shown_view == "mistakes"
         await pilot.press("2", "enter")  # filter again, to clear it with the key a
         await settle(pilot)
         await pilot.press("a")
-        assert grid.view.pair is None
+        assert len(shown_mistakes(app)) == len(read_mistakes(run, finished_test))
 
 
 async def test_diagonal_cell_shows_all_mistakes_of_class(run, finished_test):
@@ -126,7 +130,7 @@ async def test_diagonal_cell_shows_all_mistakes_of_class(run, finished_test):
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "2", *["down"] * target, *["right"] * target, "enter")
-        assert {mistake.target for mistake in grid_of(app).filtered} == {target}
+        assert {mistake.target for mistake in shown_mistakes(app)} == {target}
         assert f"{target} misclassified" in screen_text(app)
 
 
@@ -141,7 +145,7 @@ async def test_pair_without_images_shows_the_reason(run, finished_test):
         assert "no mistakes in this cell" in screen_text(app)
         await pilot.press("enter", "right", "down", "escape", "escape")
         await settle(pilot)
-        assert grid_of(app).view.pair is None
+        assert len(shown_mistakes(app)) == len(read_mistakes(run, finished_test))
 
 
 # Before the test, and without saved images.
@@ -161,10 +165,11 @@ async def test_mistakes_appear_after_test(run):
     app = Dashboard(RunScreen(run, trains_here=True))
     async with app.run_test(size=(80, 24)) as pilot:
         await press(pilot, "3")
-        assert "▀" not in screen_text(app)
+        assert "Mistakes ─ validation, epoch 2 ─" in screen_text(app)
         run.events.write_text("".join(lines))
         app.screen.poll()
         await settle(pilot)
+        assert "Mistakes ─ test ─" in screen_text(app)
         assert "▀" in screen_text(app)
 
 
@@ -318,7 +323,7 @@ async def test_fewer_saved_images_than_mistakes_are_explained(run, finished_test
         await press(pilot, "3")
         text = " ".join(screen_text(app).replace("│", " ").split())
         assert "saves images of its 48 most confident mistakes" in text
-        grid_of(app).show_pair(ClassPair(pair[0], pair[0]))
+        app.screen.view.show_pair("test", pair[0], pair[0])
         await settle(pilot)
         empty = next(
             (target, other)
@@ -327,6 +332,6 @@ async def test_fewer_saved_images_than_mistakes_are_explained(run, finished_test
             if target != other
             and not any((row[0], row[1]) == (target, other) for row in finished_test.confusion)
         )
-        grid_of(app).show_pair(ClassPair(*empty))
+        app.screen.view.show_pair("test", *empty)
         await settle(pilot)
         assert "no mistakes in this cell" in screen_text(app)

@@ -1,12 +1,13 @@
-"""The misclassified images of a run's final test as CSV."""
+"""Misclassified images as CSV."""
 
 import csv
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 from cnn_engine.errors import ConfigError, StorageError
-from cnn_engine.results.predictions import Predictions, read_predictions
-from cnn_engine.runlog.events import RunPrepared
+from cnn_engine.results.mistakes import Mistake
+from cnn_engine.results.predictions import Prediction, read_predictions
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.storage.atomic import write_atomically
@@ -37,24 +38,30 @@ def write_mistakes(run: RunDirectory, state: RunState, path: Path) -> int:
     if state.test is None or state.prepared is None:
         raise ConfigError(f"run {run.id}: has not been tested yet; the test runs after training")
     predictions = read_predictions(run, state.test)
-    try:
-        write_atomically(path, _as_csv(predictions, state.prepared).encode())
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be written: {error.strerror}") from None
-    return len(predictions.mistakes())
+    mistakes = [predictions[index] for index in predictions.mistakes()]
+    return write_list(mistakes, state.prepared.classes, path)
 
 
-def _as_csv(predictions: Predictions, prepared: RunPrepared) -> str:
+def write_list(mistakes: Sequence[Mistake | Prediction], classes: Sequence[str], path: Path) -> int:
+    """Write mistakes in the given order, and return their number.
+
+    Args:
+        mistakes: The mistakes.
+        classes: Names of all classes.
+        path: CSV file to write; an existing one is replaced.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for index in predictions.mistakes():
-        prediction = predictions[index]
-        names = (
-            prediction.name,
-            prepared.classes[prediction.target],
-            prepared.classes[prediction.predicted],
-        )
+    for mistake in mistakes:
+        names = mistake.name, classes[mistake.target], classes[mistake.predicted]
         cells = (csv_cell(name, MAX_CELL) for name in names)
-        writer.writerow([*cells, f"{prediction.confidence:.6f}", prediction.rank])
-    return text.getvalue()
+        writer.writerow([*cells, f"{mistake.confidence:.6f}", mistake.rank])
+    try:
+        write_atomically(path, text.getvalue().encode())
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be written: {error.strerror}") from None
+    return len(mistakes)

@@ -26,6 +26,11 @@ class WatchedFile(Generic[Value]):
         self.error = ""
         """The error from reading it; empty if there is none."""
 
+    @property
+    def exists(self) -> bool:
+        """True if there was a file when it was last read, perhaps a damaged one."""
+        return self.value is not None or bool(self.error)
+
     def refresh(self) -> None:
         """Read the file if it has changed, or could not be read before."""
         try:

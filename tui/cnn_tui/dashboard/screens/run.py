@@ -38,6 +38,7 @@ from cnn_tui.text.log_lines import LogLine, log_line, output_line
 from cnn_tui.text.other_loops import checkpoint_time, missing_text, refusal_text
 
 if TYPE_CHECKING:
+    from cnn_tui.dashboard.picture_lists.mistakes import Part
     from cnn_tui.dashboard.views.classes import ClassesView
     from cnn_tui.dashboard.views.mistakes import MistakesView
 
@@ -122,10 +123,14 @@ class RunScreen(DashboardScreen):
         """Return True if all that a key does is to report why the run lacks what it needs."""
         if key.controls:
             return bool(refusal_text(self.state, key.controls))
-        return key.id in NEED_PREDICTIONS and bool(missing_text(self.state, MISTAKES))
+        if key.id in NEED_PREDICTIONS and missing_text(self.state, MISTAKES):
+            return True
+        return key.scope == self.shown_view and self.view.is_useless(key)
 
     def label(self, key: Key) -> str:
         """Return the word for a key; `pause` continues a paused run."""
+        if key.scope == self.shown_view:
+            return self.view.label(key)
         return "resume" if key.name == "pause" and self.state.paused else key.label
 
     @property
@@ -314,10 +319,11 @@ class RunScreen(DashboardScreen):
             self.report(f"{reason[:1].upper()}{reason[1:]}")
             return
         await self.action_show_view("mistakes")
-        cast("MistakesView", self.view).show_pair(event.target, event.predicted)
+        part: Part = "test" if event.is_test else "validation"
+        cast("MistakesView", self.view).show_pair(part, event.target, event.predicted)
 
-    def on_mistakes_view_exported(self, event: "MistakesView.Exported") -> None:
-        """Report the result of an export."""
+    def on_mistakes_view_reported(self, event: "MistakesView.Reported") -> None:
+        """Report the effect of a key."""
         self.report(event.text)
 
     @work

@@ -34,6 +34,9 @@ class ClassesView(View):
     class PairSelected(Message):
         """Request to show the mistakes of a cell of the matrix."""
 
+        is_test: bool
+        """True if the matrix is of the test, False if it is of a validation."""
+
         target: int
         """Index of the true class."""
 
@@ -93,8 +96,9 @@ class ClassesView(View):
     def action_open_mistakes(self) -> None:
         """Ask the screen for the mistakes of the selected cell."""
         order, _, row, column = self.selection
-        if order:
-            self.post_message(self.PairSelected(order[row], order[column]))
+        results = latest_results(self._state) if self._state else None
+        if order and results:
+            self.post_message(self.PairSelected(results.is_final, order[row], order[column]))
 
     def action_cycle_order(self) -> None:
         """Switch to the next order, and select its first class."""

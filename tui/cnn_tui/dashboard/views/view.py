@@ -5,6 +5,7 @@ from typing import ClassVar
 from textual.containers import Container
 
 from cnn_engine.runlog.state import RunState
+from cnn_tui.dashboard.keys import Key
 from cnn_tui.dashboard.widgets.panel import Panel
 
 
@@ -24,6 +25,14 @@ class View(Container, can_focus=True):
         """Show the run's state in every panel."""
         for panel in self.query(Panel):
             panel.show(state)
+
+    def label(self, key: Key) -> str:
+        """Return the word for a key of the view, which may depend on its state."""
+        return key.label
+
+    def is_useless(self, key: Key) -> bool:  # noqa: ARG002 - for views whose keys need files
+        """Return True if all that a key of the view does is to report what it lacks."""
+        return False
 
     def back(self) -> bool:
         """Close a mode of the view, such as a search; return False if none is open."""

@@ -117,11 +117,14 @@ class KeyBar(Panel[bool]):
         return kept, gap
 
     def _kept(self, keys: Sequence[Key], width: int) -> Sequence[Key]:
-        """Return the keys without those of the highest ranks, until they fit into a line."""
+        """Return the keys without the useless and those of the highest ranks, until they fit."""
         kept = list(keys)
         while self._width(kept, 1) > width and len(kept) > 1:
-            kept.remove(max(reversed(kept), key=lambda key: key.rank))
+            kept.remove(max(reversed(kept), key=self._order_of_removal))
         return kept
+
+    def _order_of_removal(self, key: Key) -> tuple[bool, int]:
+        return self._key_screen.is_useless(key), key.rank
 
     def _width(self, keys: Sequence[Key], gap: int) -> int:
         return sum(len(self._text(key)) for key in keys) + gap * (len(keys) - 1)

@@ -1,0 +1,1 @@
+"""Lists of images with captions, which the Mistakes view shows."""
