@@ -55,7 +55,7 @@ class RunMargins(NamedTuple):
     margins: LabelMargins
 
     method: str
-    """Where they are from, a phrase."""
+    """Their origin, a phrase."""
 
     label_errors: int
     """Estimated number of wrong labels among the validation images; 0 without any."""
