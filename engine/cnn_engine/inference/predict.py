@@ -1,6 +1,6 @@
 """Classifies image files with a run's model, decoded as in training, batch by batch."""
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -13,6 +13,8 @@ from cnn_engine.data.raw import Pixels
 from cnn_engine.inference.polarity import looks_inverted
 from cnn_engine.inference.prediction import Prediction, PredictionFailed
 from cnn_engine.inference.trained import TrainedModel
+from cnn_engine.inspection.heatmaps import try_heatmaps
+from cnn_engine.results.heatmap import Heatmap
 from cnn_engine.system.threads import choose_threads
 
 BATCH_PIXELS = 2**18
@@ -23,7 +25,12 @@ MAX_BATCH_SIZE = 64
 
 
 def predict(
-    trained: TrainedModel, images: Sequence[RequestedImage], top: int, *, invert: bool = False
+    trained: TrainedModel,
+    images: Sequence[RequestedImage],
+    top: int,
+    *,
+    invert: bool = False,
+    why: Callable[[str], None] | None = None,
 ) -> Generator[Prediction | PredictionFailed]:
     """Yield a prediction for every image, in order.
 
@@ -32,6 +39,7 @@ def predict(
         images: Files to classify.
         top: Maximum number of most probable classes.
         invert: Invert the images: white becomes black.
+        why: Add heatmaps; called with the reason for each batch that has none.
     """
     _, size, _ = trained.image_shape
     batch_size = max(1, min(MAX_BATCH_SIZE, BATCH_PIXELS // size**2))
@@ -39,7 +47,7 @@ def predict(
         for first in range(0, len(images), batch_size):
             batch = images[first : first + batch_size]
             decoded = list(pool.map(lambda image: _decode(trained, image, invert=invert), batch))
-            yield from _predict_batch(trained, batch, decoded, top)
+            yield from _predict_batch(trained, batch, decoded, top, why)
 
 
 def _decode(trained: TrainedModel, image: RequestedImage, *, invert: bool) -> Pixels | str:
@@ -56,11 +64,17 @@ def _decode(trained: TrainedModel, image: RequestedImage, *, invert: bool) -> Pi
 
 
 def _predict_batch(
-    trained: TrainedModel, images: Sequence[RequestedImage], decoded: list[Pixels | str], top: int
+    trained: TrainedModel,
+    images: Sequence[RequestedImage],
+    decoded: list[Pixels | str],
+    top: int,
+    why: Callable[[str], None] | None,
 ) -> Iterator[Prediction | PredictionFailed]:
     readable = [pixels for pixels in decoded if not isinstance(pixels, str)]
     class_by_form = {same_form(name): name for name in trained.classes}
-    top_classes = iter(_top_classes(trained, readable, top))
+    all_classes = _top_classes(trained, readable, top)
+    heatmaps = iter(_heatmaps(trained, readable, all_classes, why))
+    top_classes = iter(all_classes)
     for image, pixels in zip(images, decoded, strict=True):
         if isinstance(pixels, str):
             yield PredictionFailed(path=image.path, reason=pixels)
@@ -72,6 +86,7 @@ def _predict_batch(
                 size=pixels.shape[0],
                 pixels=pixels.tobytes(),
                 looks_inverted=looks_inverted(pixels, trained.brightness),
+                heatmap=next(heatmaps),
             )
 
 
@@ -88,3 +103,22 @@ def _top_classes(
         tuple((trained.classes[label], value) for label, value in zip(*row, strict=True))
         for row in zip(labels[:, :top].tolist(), values[:, :top].tolist(), strict=True)
     ]
+
+
+def _heatmaps(
+    trained: TrainedModel,
+    images: list[Pixels],
+    top_classes: list[tuple[tuple[str, float], ...]],
+    why: Callable[[str], None] | None,
+) -> Sequence[Heatmap | None]:
+    """Return the heatmap of each image for its most probable class; None without `why`."""
+    if why is None or not images:
+        return [None] * len(images)
+    classes = torch.tensor([trained.classes.index(top[0][0]) for top in top_classes])
+    problems: list[str] = []
+    with trained.autocast():
+        normalized = trained.normalize(torch.from_numpy(np.stack(images)))
+        found = try_heatmaps(trained.model, normalized, classes, problems.append)
+    if found[0] is None:
+        why(problems[0] if problems else "no heatmaps: the network has no feature maps")
+    return found

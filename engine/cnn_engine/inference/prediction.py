@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from cnn_engine.results.heatmap import Heatmap
+
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
@@ -24,6 +26,9 @@ class Prediction:
 
     looks_inverted: bool = False
     """True if it is bright where the training images are dark, or the reverse."""
+
+    heatmap: Heatmap | None = None
+    """Parts of the image that speak for the most probable class, if requested."""
 
 
 @dataclass(frozen=True, kw_only=True)

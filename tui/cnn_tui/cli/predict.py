@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated
 
@@ -54,6 +54,10 @@ def predict(  # noqa: PLR0913 - one parameter per option
         bool,
         typer.Option("--invert", help="Invert the images, for dark digits on white paper."),
     ] = False,
+    why: Annotated[
+        bool,
+        typer.Option("--why", help="Show which parts of an image speak for its class."),
+    ] = False,
     device: Annotated[
         str | None,
         typer.Option(metavar="auto|cpu|cuda|mps", help="Device. Default: the one in the config."),
@@ -70,6 +74,11 @@ def predict(  # noqa: PLR0913 - one parameter per option
     """
     if as_json and as_csv:
         raise ConfigError("predict: --json and --csv cannot be used together")
+    if why and (as_csv or no_pictures):
+        option = "--csv" if as_csv else "--no-pictures"
+        raise ConfigError(
+            f"predict: --why draws pictures, {option} has none; use --json for numbers"
+        )
     check_images(reference, images or [])
     run = resolve_run(reference, runs_dir, A_MODEL)
     tally = Tally(ProgressLine(sys.stderr))
@@ -81,8 +90,13 @@ def predict(  # noqa: PLR0913 - one parameter per option
             from cnn_engine.inference.predict import predict as predict_images
 
             count = min(top, len(trained.classes))
-            show = _printer(trained.classes, count, as_json, as_csv, pictures=not no_pictures)
-            with closing(predict_images(trained, files, count, invert=invert)) as predictions:
+            show = _printer(
+                trained.classes, count, as_json, as_csv, pictures=not no_pictures, why=why
+            )
+            found = predict_images(
+                trained, files, count, invert=invert, why=tally.note_once if why else None
+            )
+            with closing(found) as predictions:
                 _print_all(predictions, len(files), show, tally)
     except KeyboardInterrupt:
         print(f"cnn-tui: interrupted; {tally.text()}", file=sys.stderr)
@@ -114,6 +128,9 @@ class Tally:
     inverted: int = 0
     """Images that look like inverted training images."""
 
+    noted: set[str] = field(default_factory=set)
+    """Texts printed by `note_once`."""
+
     def add(self, prediction: Prediction) -> None:
         """Count a prediction."""
         self.classified += 1
@@ -128,9 +145,15 @@ class Tally:
         print(f"cnn-tui: {escaped(path, 4000)}: {escaped(reason, 1000)}", file=sys.stderr)
 
     def note(self, text: str) -> None:
-        """Print a text on files that are not used."""
+        """Print a text."""
         self.progress.clear()
         print(f"cnn-tui: {escaped(text, 1000)}", file=sys.stderr)
+
+    def note_once(self, text: str) -> None:
+        """Print a text, the same one once only."""
+        if text not in self.noted:
+            self.noted.add(text)
+            self.note(text)
 
     def text(self) -> str:
         """Return `10 images classified, 2 unreadable; 9 of 10 correct by folder name (90.00%)`."""
@@ -215,8 +238,14 @@ def _inversion_hint(trained: "TrainedModel", *, invert: bool) -> str:
     )
 
 
-def _printer(
-    classes: Sequence[str], count: int, as_json: bool, as_csv: bool, *, pictures: bool
+def _printer(  # noqa: PLR0913 - the form of the output
+    classes: Sequence[str],
+    count: int,
+    as_json: bool,
+    as_csv: bool,
+    *,
+    pictures: bool,
+    why: bool,
 ) -> Callable[[Prediction], None]:
     """Return the function that prints a prediction with its `count` most likely classes."""
     from cnn_tui.reports import predictions
@@ -225,13 +254,16 @@ def _printer(
 
     width = predictions.name_width(classes)
     if as_json:
-        return lambda prediction: print(predictions.as_json(prediction), flush=True)
+        return lambda prediction: print(predictions.as_json(prediction, why=why), flush=True)
     if as_csv:
         print(predictions.csv_heading(count))
         return lambda prediction: print(predictions.as_csv(prediction), flush=True)
     console = make_console()
-    if pictures and has_colors(console) and predictions.has_room(width, console.width):
-        return lambda prediction: predictions.show(prediction, width, console)
+    colors = has_colors(console)
+    if pictures and (colors or why) and predictions.has_room(width, console.width):
+        return lambda prediction: predictions.show(prediction, width, console, colors=colors)
+    if why:
+        print("cnn-tui: the terminal is too narrow for the pictures of --why", file=sys.stderr)
     # Programs that read the lines get the names and paths as they are.
     out = for_locale(sys.stdout) if console.is_terminal else sys.stdout
     return lambda prediction: print(predictions.as_line(prediction, width), file=out, flush=True)

@@ -10,9 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from cnn_engine.inference.prediction import Prediction
+from cnn_engine.results.heatmap import Heatmap
 from cnn_tui.charts.blocks import bar
 from cnn_tui.pictures.colors import to_256_colors
 from cnn_tui.pictures.half_blocks import Picture, draw_picture
+from cnn_tui.pictures.heat import SHADES, draw_heat
 from cnn_tui.text.numbers import percent
 from cnn_tui.text.safe import csv_cell, escaped, safe_text
 from cnn_tui.text.width import cut_start, pad, widest
@@ -33,7 +35,7 @@ MAX_PATH_LENGTH = 4096
 
 def name_width(classes: Sequence[str]) -> int:
     """Return the width in cells of the longest class name."""
-    return widest(safe_text(name, MAX_NAME_LENGTH) for name in classes)
+    return widest(map(_class_name, classes))
 
 
 def as_line(prediction: Prediction, width: int) -> str:
@@ -45,10 +47,19 @@ def as_line(prediction: Prediction, width: int) -> str:
     return classes + escaped(prediction.path, MAX_PATH_LENGTH)
 
 
-def as_json(prediction: Prediction) -> str:
+def as_json(prediction: Prediction, *, why: bool) -> str:
     """Return a JSON object on one line, in ASCII; undecodable bytes of a path are surrogates."""
     top = [{"class": name, "probability": round(value, 6)} for name, value in prediction.top]
-    return json.dumps({"path": prediction.path, **top[0], "truth": prediction.target, "top": top})
+    values = {"path": prediction.path, **top[0], "truth": prediction.target, "top": top}
+    return json.dumps(values | ({"why": _heat_rows(prediction.heatmap)} if why else {}))
+
+
+def _heat_rows(heatmap: Heatmap | None) -> list[list[int]] | None:
+    """Return the rows of a heatmap, 0 to 255."""
+    if heatmap is None:
+        return None
+    values, width = heatmap.values, heatmap.width
+    return [list(values[first : first + width]) for first in range(0, len(values), width)]
 
 
 def csv_heading(count: int) -> str:
@@ -67,24 +78,38 @@ def as_csv(prediction: Prediction) -> str:
     return row.getvalue()
 
 
-def has_room(width: int, columns: int) -> bool:
-    """Return True if a picture, names of `width` cells and bars fit into `columns`."""
-    return columns >= PICTURE_COLUMNS + GAP + width + PERCENT_COLUMNS + MIN_BAR_COLUMNS
+def has_room(width: int, columns: int, pictures: int = 1) -> bool:
+    """Return True if the pictures, names of `width` cells and bars fit into `columns`."""
+    room = columns - pictures * (PICTURE_COLUMNS + GAP)
+    return room >= width + PERCENT_COLUMNS + MIN_BAR_COLUMNS
 
 
-def show(prediction: Prediction, width: int, console: Console) -> None:
-    """Print the model's input as a picture, and the most likely classes beside it."""
+def show(prediction: Prediction, width: int, console: Console, *, colors: bool) -> None:
+    """Print the model's input as a picture, and the most likely classes beside it.
+
+    With a heatmap, the picture is drawn again with it, or only so if there is no room for two.
+    """
     channels = len(prediction.pixels) // prediction.size**2
     picture = Picture(prediction.pixels, prediction.size, prediction.size, channels)
-    rows = draw_picture(picture, PICTURE_COLUMNS)
-    if console.color_system == "256":
-        rows = to_256_colors(rows)
-    drawn = Text("\n").join(Text.assemble(*row) for row in rows)
+    pictures = [draw_picture(picture, PICTURE_COLUMNS, colors=colors)]
+    if prediction.heatmap is not None:
+        heat = draw_heat(picture, prediction.heatmap, PICTURE_COLUMNS, colors=colors)
+        pictures = [*pictures, heat] if has_room(width, console.width, 2) else [heat]
     table = Table.grid(padding=(0, GAP))
-    table.add_column()
+    drawn = []
+    for rows in pictures:
+        table.add_column()
+        shown = to_256_colors(rows) if console.color_system == "256" else rows
+        drawn.append(
+            Text("\n", no_wrap=True, overflow="crop").join(Text.assemble(*row) for row in shown)
+        )
     table.add_column(vertical="middle")
-    room = console.width - PICTURE_COLUMNS - GAP
-    table.add_row(drawn, Text("\n").join(_beside(prediction, width, room)))
+    room = console.width - len(pictures) * (PICTURE_COLUMNS + GAP)
+    beside = _beside(prediction, width, room)
+    if prediction.heatmap is not None:
+        marks = "yellow and orange" if colors else " ".join(SHADES[2] + SHADES[1])
+        beside.append(Text(f"{marks} speak for {_class_name(prediction.top[0][0])}", "dim"))
+    table.add_row(*drawn, Text("\n").join(beside))
     console.print(table)
     console.print()
 
@@ -116,8 +141,12 @@ def _verdict(prediction: Prediction) -> Text:
         return Text()
     if prediction.target == prediction.top[0][0]:
         return Text("✓ matches the folder name", "green")
-    return Text(f"✗ folder name: {safe_text(prediction.target, MAX_NAME_LENGTH)}", "red")
+    return Text(f"✗ folder name: {_class_name(prediction.target)}", "red")
 
 
 def _padded(name: str, width: int) -> str:
-    return pad(safe_text(name, MAX_NAME_LENGTH), width)
+    return pad(_class_name(name), width)
+
+
+def _class_name(name: str) -> str:
+    return safe_text(name, MAX_NAME_LENGTH)
