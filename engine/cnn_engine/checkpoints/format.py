@@ -16,7 +16,7 @@ from cnn_engine.storage.regular_files import open_regular
 from cnn_engine.system.program import shell_command
 
 BEST_FILE = "best.pt"
-"""Weights with the lowest validation loss, used by the test, predict and export."""
+"""Weights of the best validation, used by the test, predict and export."""
 
 LAST_FILE = "last.pt"
 """The latest training state."""

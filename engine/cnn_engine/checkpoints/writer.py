@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from cnn_engine.errors import StorageError
 
-MAX_PENDING = 4
-"""Maximum number of queued jobs; with more, training waits for the disk, which bounds memory."""
+MAX_PENDING = 6
+"""Maximum number of queued jobs, more than an epoch has; with more, training waits for the disk,
+which bounds memory."""
 
 
 class _Pending(NamedTuple):

@@ -327,7 +327,7 @@ class TrainConfig(Table):
     """Epochs between validations; the last epoch is always validated."""
 
     patience: Number | None = None
-    """Early stopping: epochs without a lower validation loss after which training ends; by default
+    """Early stopping: epochs without a better value of `best` after which training ends; by default
     unlimited."""
 
     budget_seconds: Seconds | None = None
@@ -353,6 +353,11 @@ class TrainConfig(Table):
     """Action if the loss or a weight is NaN or infinite: stop as failed, roll back to the last
     checkpoint and halve the learning rate (at most five times), or continue."""
 
+
+    best: Literal["val_loss", "val_accuracy", "val_macro_f1"] = "val_loss"
+    """Metric of the validation that selects the best epoch, whose weights are saved and tested: the
+    lowest loss, the highest accuracy, or the highest mean F1 of the classes, for classes of very
+    different sizes."""
 
 class EvaluateConfig(Table):
     """Final test."""

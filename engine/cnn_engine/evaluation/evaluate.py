@@ -10,6 +10,7 @@ from torch.nn.functional import cross_entropy
 from cnn_engine.data.loader import TensorLoader, batch_sizes
 from cnn_engine.distributed.processes import ALONE, Processes
 from cnn_engine.results.metrics import MIN_CLASSES_FOR_TOP5
+from cnn_engine.runlog.best_metric import macro_f1
 from cnn_engine.runlog.events import Bins, Confusion
 
 EVALUATION_PIXELS = {"cpu": 2**16, "cuda": 2**22}
@@ -67,6 +68,11 @@ class Evaluation:
 
     predictions: ImagePredictions
     """Prediction for each image."""
+
+    @property
+    def macro_f1(self) -> float:
+        """Mean F1 of the classes that occur or are predicted, 0 to 1."""
+        return macro_f1(self.correct, self.total, self.confusion)
 
 
 @torch.inference_mode()

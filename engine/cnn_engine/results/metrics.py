@@ -5,10 +5,11 @@ field.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from cnn_engine.runlog.best_metric import f1_scores, mean, predicted_counts
 from cnn_engine.runlog.events import Bins, Confusion, RunPrepared, TestFinished
 
 Z = 1.959963984540054
@@ -162,18 +163,15 @@ def class_metrics(
         total: Images per class.
         confusion: Misclassified images per pair of true and predicted class.
     """
-    predicted_as = list(correct)
-    for _, predicted, count in confusion:
-        if 0 <= predicted < len(predicted_as):
-            predicted_as[predicted] += count
+    predicted_as, f1 = predicted_counts(correct, confusion), f1_scores(correct, total, confusion)
     return [
         ClassMetrics(
             accuracy=Rate(right, images),
             precision=_ratio(right, predicted),
             recall=_ratio(right, images),
-            f1=_ratio(2 * right, predicted + images),
+            f1=score,
         )
-        for right, predicted, images in zip(correct, predicted_as, total, strict=False)
+        for right, predicted, images, score in zip(correct, predicted_as, total, f1, strict=False)
     ]
 
 
@@ -211,11 +209,12 @@ def most_confused(confusion: Confusion, count: int) -> Confusion:
 
 
 def _macro_averages(classes: Sequence[ClassMetrics]) -> MacroAverages:
+    """Return the means with undefined values as 0, as scikit-learn's macro averages are."""
     occurring = [metrics for metrics in classes if metrics.f1 is not None]
     return MacroAverages(
-        precision=_mean(metrics.precision for metrics in occurring),
-        recall=_mean(metrics.recall for metrics in occurring),
-        f1=_mean(metrics.f1 for metrics in occurring),
+        precision=mean(metrics.precision or 0.0 for metrics in occurring),
+        recall=mean(metrics.recall or 0.0 for metrics in occurring),
+        f1=mean(metrics.f1 or 0.0 for metrics in occurring),
     )
 
 
@@ -229,12 +228,6 @@ def _bins(bins: Bins) -> tuple[Bin, ...]:
 
 def _ratio(part: float, whole: int) -> float | None:
     return part / whole if whole > 0 else None
-
-
-def _mean(values: Iterable[float | None]) -> float:
-    """Return the mean with None as 0, as scikit-learn's macro averages do."""
-    known = [value or 0.0 for value in values]
-    return sum(known) / len(known) if known else 0.0
 
 
 def _majority_class(train_counts: Sequence[int], classes: int) -> int | None:

@@ -12,6 +12,7 @@ from itertools import islice
 from statistics import median
 from typing import Literal
 
+from cnn_engine.runlog.best_metric import VAL_LOSS
 from cnn_engine.runlog.events import EpochFinished
 from cnn_engine.runlog.roles import LOSS, words_of
 from cnn_engine.runlog.series import Series
@@ -331,7 +332,7 @@ def _plateau(state: RunState) -> Alarm | None:
     return Alarm(
         kind="plateau",
         severity="warning",
-        text=f"The validation loss has not improved for {since} epochs",
+        text=f"The {state.best_metric.name} has not improved for {since} epochs",
         advice=f"Lower the learning rate, or stop{saved}",
     )
 
@@ -351,10 +352,15 @@ def _overfitting(state: RunState) -> Alarm | None:
     return Alarm(
         kind="overfitting",
         severity="warning",
-        text=f"The validation loss is {rise:.3f} above its best, of epoch {best.epoch}, "
+        text=f"The validation loss is {rise:.3f} above {_of_best(state)} epoch {best.epoch}, "
         "while the training loss still falls: the model is overfitting",
         advice=f"Stop{saved}; then try more images or {regularization}",
     )
+
+
+def _of_best(state: RunState) -> str:
+    """Return a text for the validation loss of the best epoch, before the epoch's number."""
+    return "its best, of" if state.best_metric is VAL_LOSS else "that of the best"
 
 
 def _saved_epoch(state: RunState, prefix: str) -> str:

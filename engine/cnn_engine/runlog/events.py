@@ -500,6 +500,9 @@ class EpochFinished(Event):
     accuracy: float | None = None
     """Validation accuracy of an imported run, whose counts are unknown, 0 to 1."""
 
+    val_macro_f1: float | None = None
+    """Mean F1 of the classes in the validation, 0 to 1; None in older logs, and if unknown."""
+
     @property
     def is_validated(self) -> bool:
         """True if there was a validation after the epoch."""
@@ -532,8 +535,8 @@ class CheckpointSaved(Event):
     """A checkpoint was written to disk."""
 
     reason: Literal["best", "last", "asked"]
-    """`best`: weights with the lowest validation loss so far, or the latest without validation;
-    `last`: latest training state; `asked`: the same, saved by a command."""
+    """`best`: the best weights so far by `metric`, or the latest without validation; `last`: latest
+    training state; `asked`: the same, saved by a command."""
 
     epoch: Int64
     """Epoch of the checkpoint, complete or partial."""
@@ -545,10 +548,26 @@ class CheckpointSaved(Event):
     """Steps of that epoch that are done; 0 in early logs of version 0.1."""
 
     old_loss: float | None = None
-    """Previous lowest validation loss, infinite at first. Only with `best` chosen by validation."""
+    """Previous lowest validation loss, infinite at first. Only with `best` chosen by it."""
 
     new_loss: float | None = None
-    """New lowest validation loss. Only with `best` chosen by validation."""
+    """New lowest validation loss. Only with `best` chosen by it."""
+
+    metric: str = "val_loss"
+    """Metric that chose it, as in `train.best`."""
+
+    old_value: float | None = None
+    """Previous best value of another metric than the loss, -inf at first."""
+
+    new_value: float | None = None
+    """New best value of another metric than the loss."""
+
+    @property
+    def change(self) -> tuple[float, float] | None:
+        """Previous (NaN if unknown) and new best value; None if no validation chose the weights."""
+        old = self.old_loss if self.old_value is None else self.old_value
+        new = self.new_loss if self.new_value is None else self.new_value
+        return None if new is None else (math.nan if old is None else old, new)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
 from cnn_engine.config.renamed_keys import logged_config
+from cnn_engine.runlog.best_metric import VAL_LOSS, BestMetric, best_metric
 from cnn_engine.runlog.curve import MAX_POINTS, Curve
 from cnn_engine.runlog.events import (
     FORMAT,
@@ -135,8 +136,10 @@ class RunState:
     epochs: list[EpochFinished] = field(default_factory=list)
     """Finished epochs. Only the latest validated epoch and `best` keep their `confusion`,
     because all together would take megabytes."""
+    best_metric: BestMetric = VAL_LOSS
+    """Metric that selects the best epoch."""
     best: EpochFinished | None = None
-    """Epoch with the lowest validation loss, and the latest of equal ones."""
+    """Epoch with the best value of that metric, and the latest of equal ones."""
     checkpoints: list[CheckpointSaved] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     refused: list[CommandRefused] = field(default_factory=list)
@@ -249,6 +252,7 @@ class RunState:
         self.preset = event.preset
         # A damaged log may contain tables that are not dicts.
         self.config = {name: keys for name, keys in event.config.items() if isinstance(keys, dict)}
+        self.best_metric = best_metric(self.setting("train.best"))
         if self.loop is None:
             epochs = self.setting("train.epochs")
             self.total_epochs = epochs if isinstance(epochs, int) else 0
@@ -347,8 +351,8 @@ class RunState:
         self.series = self.series.until(step)
 
     def _find_best(self) -> EpochFinished | None:
-        known = [epoch for epoch in self.epochs if not math.isnan(epoch.val_loss)]
-        return min(reversed(known), key=lambda epoch: epoch.val_loss, default=None)
+        bests = self.best_metric.bests(self.epochs)
+        return bests[-1] if bests else None
 
     def _add_steps(self, event: StepsFinished) -> None:
         self._former = None
@@ -424,8 +428,9 @@ class RunState:
         self.busy_seconds += event.val_seconds
         self.validated_images = sum(event.total)
         self._counted_classes = max(self._counted_classes, len(event.total))
-        lowest = self.best.val_loss if self.best else math.inf
-        if event.val_loss <= lowest:  # False for NaN
+        metric = self.best_metric
+        best = metric.value_of(self.best) if self.best else metric.worst
+        if metric.is_better(metric.value_of(event), best):
             self.best = event
 
     def _set_captured(self, event: StepsCaptured) -> None:
@@ -580,12 +585,7 @@ class RunState:
         """Epochs that were the best so far when they finished."""
         if self.is_own:
             return frozenset(saved.epoch for saved in self.checkpoints if saved.reason == "best")
-        lowest, best = math.inf, set()
-        for epoch in self.epochs:
-            if epoch.val_loss <= lowest:  # False for NaN
-                lowest = epoch.val_loss
-                best.add(epoch.epoch)
-        return frozenset(best)
+        return frozenset(epoch.epoch for epoch in self.best_metric.bests(self.epochs))
 
     @property
     def best_checkpoint_epoch(self) -> int | None:

@@ -41,13 +41,24 @@ class RunColumn(NamedTuple):
 RUN_COLUMNS = {
     column.key: column
     for column in (
-        RunColumn("acc", "fraction", "best validation accuracy", lambda run: run.best_val_accuracy),
+        RunColumn(
+            "acc",
+            "fraction",
+            "validation accuracy of the best epoch",
+            lambda run: run.best_val_accuracy,
+        ),
         RunColumn(
             "val",
             "number",
-            "best validation loss",
+            "validation loss of the best epoch",
             lambda run: run.best_val_loss,
             lower_is_better=True,
+        ),
+        RunColumn(
+            "f1",
+            "fraction",
+            "validation macro F1 of the best epoch",
+            lambda run: run.best_val_macro_f1,
         ),
         RunColumn("test", "fraction", "test accuracy", lambda run: run.test_accuracy),
         RunColumn(

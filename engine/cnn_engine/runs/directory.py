@@ -5,7 +5,7 @@
     runs/1124-0412-amber/
         events.jsonl      the log: the source of truth, locked by the training process
         commands.jsonl    commands to the run
-        best.pt           checkpoint with the lowest validation loss
+        best.pt           checkpoint of the best validation
         last.pt           latest checkpoint, from which `resume` continues
         previous.pt       the checkpoint before last.pt, as a backup
         console.log       output of libraries while a dashboard is open, output after the terminal

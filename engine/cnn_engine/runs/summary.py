@@ -87,10 +87,13 @@ class RunSummary:
     """Planned number of epochs."""
     epochs_done: int
     best_epoch: int | None
-    """Epoch with the lowest validation loss, or without any the highest validation accuracy."""
+    """Best epoch by `best_metric`, or without any loss the one with the highest accuracy."""
+    best_metric: str
+    """Metric that selects it, as in `train.best`."""
     best_val_loss: float | None
+    """Validation loss of the best epoch, as the next two."""
     best_val_accuracy: float | None
-    """Validation accuracy of the best epoch."""
+    best_val_macro_f1: float | None
     val_losses: tuple[float | None, ...]
     """Validation loss per epoch, thinned to `CURVE_POINTS`; None for NaN and infinity."""
     test_loss: float | None
@@ -153,8 +156,10 @@ def summarize(state: RunState, run: RunDirectory, damaged_lines: int = 0) -> Run
         epochs=state.total_epochs,
         epochs_done=len(state.epochs),
         best_epoch=best.epoch if best else None,
+        best_metric=state.best_metric.key,
         best_val_loss=state.best.val_loss if state.best else None,
         best_val_accuracy=_known(best.val_accuracy) if best else None,
+        best_val_macro_f1=best.val_macro_f1 if best else None,
         val_losses=_thinned([epoch.val_loss for epoch in state.epochs]),
         test_loss=test.loss if test else None,
         test_accuracy=_known(test.accuracy) if test else None,

@@ -11,6 +11,7 @@ from cnn_engine.checkpoints import checkpoint
 from cnn_engine.checkpoints.format import BEST_FILE, LAST_FILE
 from cnn_engine.checkpoints.writer import Writer
 from cnn_engine.errors import StorageError
+from cnn_engine.runlog.best_metric import VAL_LOSS, BestMetric
 from cnn_engine.runlog.events import CheckpointSaved
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.training.flat_parameters import all_finite
@@ -41,6 +42,7 @@ class Checkpointer:
         warn: Callable[[str], None],
         infinite_buffers: Callable[[], Collection[str]],
         writer: Writer,
+        metric: BestMetric,
     ) -> None:
         """Write into the recorder's run.
 
@@ -52,14 +54,15 @@ class Checkpointer:
             warn: Called with a text if a file cannot be written.
             infinite_buffers: Returns the names of buffers that need not be finite.
             writer: Writes the files.
+            metric: Selects the best epoch.
         """
         self._recorder, self._progress = recorder, progress
         self._clock, self._seconds, self._warn = clock, seconds, warn
         self._infinite_buffers = infinite_buffers
         self._due_at, self._saved_at = math.inf, -math.inf
-        self.writer = writer
-        self.best_loss_on_disk = math.inf
-        """Validation loss of the weights in `best.pt`; infinite if there are none."""
+        self.writer, self._metric = writer, metric
+        self.best_value_on_disk = metric.worst
+        """Value of the metric for the weights in `best.pt`; infinitely bad if there are none."""
 
     def restart_timer(self) -> None:
         """Make `last.pt` due again after the configured time."""
@@ -103,28 +106,34 @@ class Checkpointer:
         self._save(event, state, failed)
         self.restart_timer()
 
-    def save_best(self, state: dict[str, Any], loss: float | None) -> None:
+    def save_best(self, state: dict[str, Any], value: float | None) -> None:
         """Save the weights as the best so far.
 
         Args:
-            state: Content of `best.pt` without `best_loss`.
-            loss: Their validation loss; None without validation images.
+            state: Content of `best.pt` without `best_value`.
+            value: Their value of the metric; None without validation images.
         """
-        progress, old = self._progress, self._progress.best_val_loss
-        progress.best_val_loss = old if loss is None else loss
+        progress, old = self._progress, self._progress.best_value
+        progress.best_value = old if value is None else value
+        change = (None, None) if value is None else (old, value)
+        by_loss = change if self._metric is VAL_LOSS else (None, None)
+        by_other = (None, None) if self._metric is VAL_LOSS else change
         event = CheckpointSaved(
             reason="best",
             epoch=progress.epoch,
             step=progress.step,
             file=BEST_FILE,
-            old_loss=None if loss is None else old,
-            new_loss=loss,
+            metric=self._metric.key,
+            old_loss=by_loss[0],
+            new_loss=by_loss[1],
+            old_value=by_other[0],
+            new_value=by_other[1],
         )
-        self._save(event, state | {"best_loss": progress.best_val_loss}, self._keep_old_best)
+        self._save(event, state | {"best_value": progress.best_value}, self._keep_old_best)
 
     def _keep_old_best(self, error: StorageError) -> None:
         # best.pt still holds an older epoch, so compare later epochs with that.
-        self._progress.best_val_loss = self.best_loss_on_disk
+        self._progress.best_value = self.best_value_on_disk
         self._warn_about(error)
 
     def _warn_about(self, error: StorageError) -> None:
@@ -150,14 +159,14 @@ class Checkpointer:
 
         def job() -> None:
             if event.file == LAST_FILE:
-                content["best_loss"] = self.best_loss_on_disk
+                content["best_value"] = self.best_value_on_disk
             try:
                 self._recorder.sync()  # so that no checkpoint is ahead of the log
                 checkpoint.save(self._recorder.run.path / event.file, content, position)
             except OSError as error:
                 raise StorageError(f"{event.file} could not be saved: {error.strerror}") from None
-            if event.new_loss is not None:
-                self.best_loss_on_disk = event.new_loss
+            if event.change is not None:
+                _, self.best_value_on_disk = event.change
 
         self.writer.write(job, partial(self._recorder.record, event), report)
 

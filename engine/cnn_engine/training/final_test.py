@@ -89,6 +89,7 @@ def load_best(learner: Learner, recorder: Recorder, device: torch.device, last_e
     epoch, best = int(content["epoch"]), recorder.state.best
     if best is not None and best.epoch != epoch:  # the disk was full when the best was saved
         text = f"The test uses the weights of epoch {epoch} in {BEST_FILE}, not those of epoch "
-        text += f"{best.epoch}, which has the lowest validation loss"
+        metric = recorder.state.best_metric
+        text += f"{best.epoch}, which has the {metric.extreme} {metric.name}"
         recorder.record(Notice(text=text, severity="info"))
     return epoch

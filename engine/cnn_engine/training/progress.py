@@ -1,6 +1,5 @@
 """Counters of the training loop: how far a run is."""
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +9,7 @@ STORED_NAMES = {
     "epoch": "epoch",
     "step": "step",
     "epoch_done": "epoch_is_done",
-    "best_val_loss": "best_loss",
+    "best_value": "best_value",
     "rollbacks": "rollbacks",
     "train_seconds": "train_seconds",
 }
@@ -30,8 +29,8 @@ class TrainProgress:
     epoch_done: bool = True
     """True once the epoch is finished, with its validation if due, and before the first one."""
 
-    best_val_loss: float = math.inf
-    """Lowest validation loss so far."""
+    best_value: float
+    """Best value so far of the metric that selects the best epoch; infinitely bad at first."""
 
     rollbacks: int = 0
     """Rollbacks to a checkpoint so far, after a loss that is not finite."""
@@ -58,6 +57,7 @@ class TrainProgress:
         return {stored: getattr(self, name) for name, stored in STORED_NAMES.items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take the counters from a checkpoint."""
+        """Take the counters from a checkpoint; older ones have the lowest validation loss."""
+        state = {"best_value": state.get("best_loss")} | state
         for name, stored in STORED_NAMES.items():
             setattr(self, name, state[stored])

@@ -19,6 +19,7 @@ from cnn_engine.errors import ConfigError
 from cnn_engine.models.finite import infinite_buffers
 from cnn_engine.models.renamed import rename_weights
 from cnn_engine.results.margins import are_recordable
+from cnn_engine.runlog.best_metric import best_metric
 from cnn_engine.system.environment import environment
 from cnn_engine.system.environment_diff import environment_diff, is_decoded_differently
 from cnn_engine.system.random_states import random_states, set_random_states
@@ -70,7 +71,8 @@ class TrainState:
         self.loader = make_loader(device, data, config.data.mean, config.data.std)
         self.schedule = StepSchedule(config, data, self.loader, processes)
         self.timer = StepTimer(device)
-        self.progress = TrainProgress()
+        self.best_metric = best_metric(config.train.best)
+        self.progress = TrainProgress(best_value=self.best_metric.worst)
         self.fingerprint = data.fingerprint()
         self._image_values = image_values(data, self.fingerprint)
         self._notify, self._report_capture = notify, report_capture
@@ -129,7 +131,8 @@ class TrainState:
             and self.config.train.graph == "auto"
             and self.processes.is_alone,
         )
-        self.progress.load_state_dict(TrainProgress().state_dict())
+        first = TrainProgress(best_value=self.best_metric.worst)
+        self.progress.load_state_dict(first.state_dict())
 
     def _epoch_margins(self) -> EpochMargins | None:
         """Return what keeps the margins of an epoch; None if they are not recorded."""

@@ -99,6 +99,7 @@ class Trainer:
                 in_background=writes_in_background(device) and processes.is_first,
                 is_dry=not processes.is_first,
             ),
+            self.state.best_metric,
         )
         self._inspector = Inspector(
             data,
@@ -154,7 +155,7 @@ class Trainer:
 
     def _load(self, file: Path) -> tuple[str, ...]:
         differences = self.state.load(file)
-        self.checkpointer.best_loss_on_disk = self.progress.best_val_loss
+        self.checkpointer.best_value_on_disk = self.progress.best_value
         return differences
 
     # The loop.
@@ -221,26 +222,26 @@ class Trainer:
             self._plan_budget(self._budget)  # this may be the last epoch, which is validated
         trained = self.control.clock()
         validation = self._validate() if self._is_validation_due() else None
-        self.recorder.record(
-            EpochFinished(
-                epoch=self.epoch,
-                train_loss=train_loss,
-                train_accuracy=train_accuracy,
-                val_loss=validation.loss if validation else math.nan,
-                correct=validation.correct if validation else (),
-                total=validation.total if validation else (),
-                train_seconds=self.progress.train_seconds,
-                val_seconds=self.control.clock() - trained,
-                confusion=validation.confusion if validation else (),
-            )
+        finished = EpochFinished(
+            epoch=self.epoch,
+            train_loss=train_loss,
+            train_accuracy=train_accuracy,
+            val_loss=validation.loss if validation else math.nan,
+            correct=validation.correct if validation else (),
+            total=validation.total if validation else (),
+            train_seconds=self.progress.train_seconds,
+            val_seconds=self.control.clock() - trained,
+            confusion=validation.confusion if validation else (),
+            val_macro_f1=validation.macro_f1 if validation else None,
         )
+        self.recorder.record(finished)
         if validation is not None:
             self._record_calibration(validation)
         self.progress.epoch_done = True
         if validation is not None:
-            self._update_best(validation.loss)
+            self._update_best(finished)
             # The first process keeps an older best if it cannot write a new one.
-            self.progress.best_val_loss = self.control.decide(self.progress.best_val_loss)
+            self.progress.best_value = self.control.decide(self.progress.best_value)
         self._alarms.check()
         if self._budget is not None:
             self._plan_budget(self._budget)
@@ -375,17 +376,19 @@ class Trainer:
             step, values = self.epoch * self.state.steps_per_epoch, {CALIBRATION_ERROR: error}
             self.recorder.record(scalars_logged(self.epoch, step, values))
 
-    def _update_best(self, loss: float) -> None:
-        """Save the weights if the validation loss is the lowest so far; else stop early if due.
+    def _update_best(self, finished: EpochFinished) -> None:
+        """Save the weights if the validation is the best so far; else stop early if due.
 
         Raises:
-            NonFiniteError: the loss is not finite.
+            NonFiniteError: the validation loss is not finite.
         """
-        if not math.isfinite(loss):
-            text = f"validation loss became {loss} in epoch {self.epoch}"
+        metric = self.state.best_metric
+        value = metric.value_of(finished)
+        if not math.isfinite(finished.val_loss):
+            text = f"validation loss became {finished.val_loss} in epoch {self.epoch}"
             self._on_non_finite(NonFiniteError(text))
-        elif loss <= self.progress.best_val_loss:
-            self.checkpointer.save_best(self.state.model_state(), loss)
+        elif metric.is_better(value, self.progress.best_value):
+            self.checkpointer.save_best(self.state.model_state(), value)
         else:
             self._maybe_stop_early()
 
@@ -553,7 +556,7 @@ class Trainer:
             set_damaged_aside(found, self.recorder)
         file = self._copy_from_first(found.path if found else None)
         self.state.build(from_scratch=file is None)
-        self.checkpointer.best_loss_on_disk = math.inf
+        self.checkpointer.best_value_on_disk = self.state.best_metric.worst
         self._reset_epoch()
         if file is not None:
             self._load(file)

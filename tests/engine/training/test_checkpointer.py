@@ -42,7 +42,7 @@ def test_finished_run_has_written_all_recorded_checkpoints(tmp_path, every_epoch
     best = checkpoint.load(run.directory.path / "best.pt", CPU)
     last = checkpoint.load(run.directory.path / "last.pt", CPU)
     assert best["epoch"] == run.live_state.best.epoch == run.live_state.test.epoch
-    assert last["best_loss"] == best["best_loss"] == run.live_state.best.val_loss
+    assert last["best_value"] == best["best_value"] == run.live_state.best.val_loss
     assert (last["epoch"], last["step"]) == (5, 18)
 
 
@@ -148,7 +148,7 @@ def test_best_checkpoint_on_full_disk_is_not_recorded(tmp_path, every_epoch, mon
     notices = [event.text for event in run.events() if isinstance(event, Notice)]
     assert any(text.startswith("best.pt could not be saved: No space left") for text in notices)
     last = checkpoint.load(run.directory.path / "last.pt", CPU)
-    assert last["best_loss"] == float("inf")
+    assert last["best_value"] == float("inf")
 
 
 def test_requested_checkpoint_is_on_disk_when_recorded(tmp_path):

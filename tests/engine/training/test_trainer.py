@@ -79,7 +79,7 @@ def test_best_epoch_is_saved_and_tested(completed):
     best = checkpoint.load(completed.directory.path / "best.pt", torch.device("cpu"))
     last = checkpoint.load(completed.directory.path / "last.pt", torch.device("cpu"))
     assert best["epoch"] == state.best.epoch == state.test.epoch
-    assert best["best_loss"] == state.best.val_loss
+    assert best["best_value"] == state.best.val_loss
     assert (last["epoch"], last["step"]) == (4, 18)
     assert last["optimizer"]["steps"] == 4 * 18
     config = load_config("digits", ["data.image_size=8", "model.filters=[8]", "model.hidden=[16]"])
@@ -362,7 +362,7 @@ def test_test_reports_epoch_of_best_checkpoint_on_disk(tmp_path, monkeypatch):
     run = RunForTests(tmp_path, "train.epochs=3").train()
     state = run.live_state
     best = checkpoint.load(run.directory.path / "best.pt", torch.device("cpu"))
-    assert (best["epoch"], best["best_loss"]) == (3, 2.0)
+    assert (best["epoch"], best["best_value"]) == (3, 2.0)
     assert (state.best.epoch, state.best_checkpoint_epoch, state.test.epoch) == (2, 3, 3)
     assert [notice.text for notice in state.notices] == [
         "best.pt could not be saved: No space left on device; that of epoch 1 is kept",

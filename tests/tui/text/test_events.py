@@ -5,7 +5,7 @@ import math
 import pytest
 
 from cnn_engine.runlog.events import CheckpointSaved, EpochFinished
-from cnn_tui.text.events import loss_change_text
+from cnn_tui.text.events import best_change_text
 from cnn_tui.text.log_lines import log_line
 
 
@@ -16,7 +16,7 @@ def test_the_first_checkpoint_has_no_infinite_loss_before(old_loss, expected):
     saved = CheckpointSaved(
         file="best.pt", epoch=1, reason="best", old_loss=old_loss, new_loss=1.275
     )
-    assert loss_change_text(saved) == expected
+    assert best_change_text(saved) == expected
     assert expected in log_line(saved).text
     assert "inf" not in log_line(saved).text
 

@@ -59,9 +59,7 @@ def latest_results(state: RunState) -> ClassResults | None:
             best_correct=test.correct,
         )
     *earlier, last = state.validated_epochs
-    best = min(
-        earlier, key=lambda epoch: (epoch.val_loss != epoch.val_loss, epoch.val_loss), default=last
-    )
+    best = next(reversed(state.best_metric.bests(earlier)), last)
     return ClassResults(
         title=f"validation {percent(last.val_accuracy)}, epoch {last.epoch}",
         names=names,

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from cnn_engine.results.comparison import compared_settings, config_differences
+from cnn_engine.runlog.best_metric import VAL_ACCURACY, VAL_LOSS
 from cnn_engine.runlog.events import EpochFinished, TestFinished
 from cnn_engine.runlog.state import RunState
 from cnn_tui.charts.traces import TraceCache
@@ -63,24 +64,44 @@ def metric_rows(
         significance: Rows about the significance of the differences, for below the test accuracy.
     """
     states = [run.state for run in runs]
-    tests, bests = [state.test for state in states], [state.best for state in states]
+    tests = [state.test for state in states]
     return [
         TableRow("status", [run.status for run in runs]),
         TableRow("epochs", [_epochs(state) for state in states]),
         _metric_row("test accuracy", [_value(test, "accuracy") for test in tests], _percent, max),
         *significance,
         _metric_row("test loss", [_value(test, "loss") for test in tests], decimal, min),
-        _metric_row("best val loss", [_value(best, "val_loss") for best in bests], decimal, min),
-        _metric_row(
-            "  its accuracy", [_value(best, "val_accuracy") for best in bests], _percent, max
-        ),
-        TableRow("  its epoch", [str(best.epoch) if best else "–" for best in bests]),
+        *_best_rows(states),
         TableRow("last train loss", [_last_train(state) for state in states]),
         TableRow("time", [duration(state.elapsed_seconds) for state in states]),
         _metric_row(_speed_unit(states), [_speed(state) for state in states], _count, max),
         TableRow("parameters", [_parameters(state) for state in states]),
         TableRow("device", [_device(state) for state in states]),
         *series_rows(states),
+    ]
+
+
+def _best_rows(states: Sequence[RunState]) -> list[TableRow]:
+    """Return the values of each run's best epoch; the first row is the metric that selects it."""
+    bests = [state.best for state in states]
+    loss, accuracy = (
+        [_value(best, name) for best in bests] for name in ("val_loss", "val_accuracy")
+    )
+    epochs = TableRow("  its epoch", [str(best.epoch) if best else "–" for best in bests])
+    if all(state.best_metric is VAL_ACCURACY for state in states):
+        first = _metric_row("best val accuracy", accuracy, _percent, max)
+        return [first, _metric_row("  its loss", loss, decimal, min), epochs]
+    if all(state.best_metric is VAL_LOSS for state in states):
+        first = _metric_row("best val loss", loss, decimal, min)
+        return [first, _metric_row("  its accuracy", accuracy, _percent, max), epochs]
+    by = TableRow("best epoch by", [state.best_metric.short for state in states])
+    macro_f1 = [_value(best, "val_macro_f1") for best in bests]
+    return [
+        by,
+        epochs,
+        _metric_row("  its val loss", loss, decimal, min),
+        _metric_row("  its accuracy", accuracy, _percent, max),
+        _metric_row("  its macro F1", macro_f1, decimal, max),
     ]
 
 

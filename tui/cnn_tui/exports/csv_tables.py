@@ -17,7 +17,7 @@ from cnn_tui.text.safe import csv_cell
 
 LONG_COLUMNS = ("run", "series", "epoch", "step", "time", "value")
 EPOCH_COLUMNS = (
-    *("train_loss", "train_accuracy", "val_loss", "val_accuracy"),
+    *("train_loss", "train_accuracy", "val_loss", "val_accuracy", "val_macro_f1"),
     *("train_seconds", "val_seconds"),
 )
 STEP_SERIES = {"step_loss": "loss", "step_lr": "lr"}
@@ -62,11 +62,11 @@ def write_long(records: Sequence[Record], out: TextIO) -> None:
 
 def _epochs(record: Record, classes: list[str]) -> Iterator[list[Any]]:
     for epoch in record.state.epochs:
-        accuracies = _accuracies(record, epoch)
+        values, accuracies = _epoch_values(epoch), _accuracies(record, epoch)
         yield [
             epoch.epoch,
             epoch.time,
-            *(getattr(epoch, name) for name in EPOCH_COLUMNS),
+            *(values.get(name, "") for name in EPOCH_COLUMNS),
             int(epoch.epoch == record.summary.best_epoch),
             *(accuracies.get(name, "") for name in classes),
         ]
@@ -84,8 +84,8 @@ def _long(record: Record) -> Iterator[list[Any]]:
             yield [record.run.id, name, *position, value]
     for epoch in record.state.epochs:
         position = [epoch.epoch, record.state.end_of(epoch), epoch.time]
-        for name in EPOCH_COLUMNS:
-            yield [record.run.id, name, *position, getattr(epoch, name)]
+        for name, value in _epoch_values(epoch).items():
+            yield [record.run.id, name, *position, value]
         for name, accuracy in _accuracies(record, epoch).items():
             yield [record.run.id, f"val_accuracy of {name}", *position, accuracy]
     if test := record.state.test:
@@ -94,6 +94,12 @@ def _long(record: Record) -> Iterator[list[Any]]:
         yield [record.run.id, "test_accuracy", *position, test.accuracy]
         for name, accuracy in _accuracies(record, test).items():
             yield [record.run.id, f"test_accuracy of {name}", *position, accuracy]
+
+
+def _epoch_values(epoch: EpochFinished) -> dict[str, float]:
+    """Return the values of an epoch by column, without those that are not known."""
+    values = {name: getattr(epoch, name) for name in EPOCH_COLUMNS}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _accuracies(record: Record, counts: EpochFinished | TestFinished) -> dict[str, float]:

@@ -5,6 +5,9 @@ from functools import partial
 from typing import NamedTuple, TypeVar
 
 from cnn_engine.results.metrics import ClassMetrics, class_metrics, metrics_of, most_confused
+from cnn_engine.runlog.best_metric import VAL_ACCURACY, VAL_LOSS, VAL_MACRO_F1
+from cnn_engine.runlog.state import RunState
+from cnn_engine.runs.summary import RunSummary
 from cnn_tui.exports.record import Record
 from cnn_tui.text.events import tta_text
 from cnn_tui.text.metrics import (
@@ -76,12 +79,7 @@ def result_facts(record: Record) -> list[Fact]:
         Fact("tta_accuracy", "Test accuracy with TTA", (tta_text(test) or "") if test else ""),
         Fact("test_loss", "Test loss", decimal(test.loss) if test else ""),
         Fact("best_epoch", "Best epoch", _or_empty(summary.best_epoch, str)),
-        Fact("best_val_loss", "Best validation loss", _or_empty(summary.best_val_loss, decimal)),
-        Fact(
-            "best_val_accuracy",
-            "Validation accuracy at best",
-            _or_empty(summary.best_val_accuracy, partial(percent, digits=2)),
-        ),
+        *_validation_facts(state, summary),
         Fact("epochs", "Epochs", f"{summary.epochs_done} of {summary.epochs or '?'}"),
         Fact("seconds", "Time", duration(summary.seconds)),
         Fact("started", "Started", utc(summary.started)),
@@ -89,6 +87,29 @@ def result_facts(record: Record) -> list[Fact]:
     if summary.damaged_lines:
         found.append(Fact("damaged_lines", "Damaged log lines", f"{summary.damaged_lines:,}"))
     return [fact for fact in found if fact.value]
+
+
+def _validation_facts(state: RunState, summary: RunSummary) -> list[Fact]:
+    """Return the values of the best epoch, of which one is the best of all epochs."""
+    values = {
+        VAL_LOSS: ("best_val_loss", _or_empty(summary.best_val_loss, decimal)),
+        VAL_ACCURACY: (
+            "best_val_accuracy",
+            _or_empty(summary.best_val_accuracy, partial(percent, digits=2)),
+        ),
+    }
+    if state.best and state.best_metric is VAL_MACRO_F1:
+        values[VAL_MACRO_F1] = "best_val_macro_f1", decimal(state.best.val_macro_f1)
+    return [
+        Fact(
+            id_,
+            f"Best {metric.name}"
+            if metric is state.best_metric
+            else f"{metric.name[0].upper()}{metric.name[1:]} at best",
+            value,
+        )
+        for metric, (id_, value) in values.items()
+    ]
 
 
 def environment_facts(record: Record) -> list[Fact]:

@@ -17,6 +17,7 @@ from cnn_tui.exports.html_results import result_sections
 from cnn_tui.exports.record import Record
 from cnn_tui.exports.svg import accuracy_svg, loss_svg, series_svg
 from cnn_tui.exports.toml_text import to_toml
+from cnn_tui.text.best import mark_text
 from cnn_tui.text.numbers import decimal, percent
 from cnn_tui.text.provenance import command_line
 from cnn_tui.text.safe import safe_text
@@ -25,7 +26,7 @@ from cnn_tui.text.shell import command_for
 
 TILES = (
     *("test_accuracy", "test_loss", "best_epoch", "best_val_loss"),
-    *("best_val_accuracy", "epochs", "seconds"),
+    *("best_val_accuracy", "best_val_macro_f1", "epochs", "seconds"),
 )
 """Ids of the facts shown in large type, in this order."""
 
@@ -115,7 +116,7 @@ def _epochs(record: Record) -> str:
         for epoch in epochs
     )
     heading = ("epoch", "time", *("training loss", "validation loss"), *_ACCURACIES)
-    epoch_table = table("★ lowest validation loss so far", heading, rows)
+    epoch_table = table(mark_text(record.state.best_metric), heading, rows)
     is_open = " open" if len(epochs) <= 30 else ""
     details = f"<details{is_open}><summary>{len(epochs)} epochs</summary>{epoch_table}</details>"
     return section("Epochs", details if epochs else "")

@@ -18,6 +18,7 @@ from cnn_tui.exports.facts import (
 )
 from cnn_tui.exports.record import Record
 from cnn_tui.exports.toml_text import to_toml
+from cnn_tui.text.best import mark_text
 from cnn_tui.text.metrics import BIN_HEADINGS, CLASS_HEADINGS, class_cells
 from cnn_tui.text.numbers import decimal, percent
 from cnn_tui.text.provenance import command_line
@@ -132,7 +133,8 @@ def _epochs(record: Record) -> str:
         for epoch in map(epochs.__getitem__, shown)
     )
     heading = ["epoch", "time", "training loss", "validation loss", "validation accuracy"]
-    return f"## Epochs\n\n★ lowest validation loss so far{subset}\n\n{_table(heading, rows)}"
+    marked = mark_text(record.state.best_metric)
+    return f"## Epochs\n\n{marked}{subset}\n\n{_table(heading, rows)}"
 
 
 def _series(record: Record) -> str:

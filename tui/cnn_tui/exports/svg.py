@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from html import escape
 
+from cnn_engine.runlog.best_metric import VAL_ACCURACY, VAL_LOSS
 from cnn_engine.runlog.events import EpochFinished
 from cnn_engine.runlog.state import RunState
 from cnn_tui.charts.binning import BinnedCurve, Scale, Window, is_drawable, linear_scale, round_step
@@ -48,8 +49,7 @@ def loss_svg(state: RunState) -> str:
     if highest > scale.high:
         parts.append(f'<text x="{LEFT + 4}" y="{TOP + 10}">{CLIPPED} up to {highest:.3g}</text>')
     if state.best:
-        x, y = _point(window, scale, state.end_of(state.best), state.best.val_loss)
-        parts.append(f'<text class="best" x="{x}" y="{y + 12}">★</text>')
+        parts.append(_star(window, scale, state.end_of(state.best), state.best.val_loss))
     return _svg("loss", f"Loss by {axis_name(state)}", _describe_loss(state), parts)
 
 
@@ -67,6 +67,8 @@ def accuracy_svg(state: RunState) -> str:
         *_epoch_line(train, window, scale, "train"),
         *_epoch_line(val, window, scale, "val"),
     ]
+    if state.best and state.best_metric is VAL_ACCURACY:
+        parts.append(_star(window, scale, state.end_of(state.best), state.best.val_accuracy))
     return _svg(
         "accuracy", f"Accuracy by {axis_name(state)}", _describe_accuracy(state.epochs), parts
     )
@@ -114,8 +116,10 @@ def _describe_loss(state: RunState) -> str:
         f"to {decimal(last.train_loss)}, the validation loss from {decimal(first.val_loss)} to "
         f"{decimal(last.val_loss)}"
     )
-    if state.best:
+    if state.best and state.best_metric is VAL_LOSS:
         text += f"; the lowest was {decimal(state.best.val_loss)} in epoch {state.best.epoch}"
+    elif state.best:
+        text += f"; the best epoch was {state.best.epoch}, by {state.best_metric.name}"
     return f"{text}."
 
 
@@ -130,6 +134,12 @@ def _describe_accuracy(epochs: Sequence[EpochFinished]) -> str:
 
 def _point(window: Window, scale: Scale, step: float, value: float) -> tuple[int, int]:
     return LEFT + window.column(step), TOP + scale.row(value)
+
+
+def _star(window: Window, scale: Scale, step: float, value: float) -> str:
+    """Return the mark of the best epoch."""
+    x, y = _point(window, scale, step, value)
+    return f'<text class="best" x="{x}" y="{y + 12}">★</text>'
 
 
 def _range_polygons(columns: BinnedCurve, scale: Scale) -> list[str]:

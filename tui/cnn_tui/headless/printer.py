@@ -5,6 +5,7 @@ from typing import TextIO
 
 from cnn_engine.results.metrics import metrics_of
 from cnn_engine.runlog import events
+from cnn_engine.runlog.best_metric import VAL_MACRO_F1, best_metric
 from cnn_engine.runlog.events import Event
 from cnn_engine.runlog.lines import to_line
 from cnn_engine.runlog.state import RunState
@@ -143,9 +144,8 @@ def _result_lines(event: Event, state: RunState) -> list[str]:
     match event:
         case events.EpochFinished():
             return [_epoch_line(event, state)]
-        case events.CheckpointSaved(reason="best", old_loss=float(), new_loss=float()):
-            change = f"({event.old_loss:.4f} --> {event.new_loss:.4f})"
-            return [f"Validation loss decreased {change}. Saving model as {event.file}"]
+        case events.CheckpointSaved(reason="best") if event.change is not None:
+            return [_best_line(event, *event.change)]
         case events.TestFinished():
             return ["Finished Training", *final_test_lines(event, state)]
         case _:
@@ -161,6 +161,14 @@ def _series_lines(state: RunState) -> list[str]:
     ]
 
 
+def _best_line(event: events.CheckpointSaved, old: float, new: float) -> str:
+    metric = best_metric(event.metric)
+    name = metric.name.removeprefix("validation ")
+    verb = "increased" if metric.is_higher_better else "decreased"
+    change = f"({old:.4f} --> {new:.4f})"
+    return f"Validation {name} {verb} {change}. Saving model as {event.file}"
+
+
 def _epoch_line(event: events.EpochFinished, state: RunState) -> str:
     seconds = event.train_seconds + event.val_seconds
     line = f"Epoch: {out_of(event.epoch, state.total_epochs)} | Time: {seconds:.3f}s"
@@ -170,6 +178,8 @@ def _epoch_line(event: events.EpochFinished, state: RunState) -> str:
         line += f" | Validation Loss: {event.val_loss:.4f}"
     if event.is_validated and not math.isnan(event.val_accuracy):
         line += f" | Validation Accuracy: {percent(event.val_accuracy, 2)}"
+    if state.best_metric is VAL_MACRO_F1 and event.val_macro_f1 is not None:
+        line += f" | Validation Macro F1: {event.val_macro_f1:.4f}"
     return line
 
 

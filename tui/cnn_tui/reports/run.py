@@ -1,6 +1,6 @@
 """A run's summary, as `cnn-tui show` and a closed dashboard print it."""
 
-from math import isfinite, isnan
+from math import isfinite
 
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
@@ -14,6 +14,7 @@ from cnn_tui.reports.console import make_console
 from cnn_tui.reports.final_test import class_table, final_test_report
 from cnn_tui.reports.fitting_table import FittingTable
 from cnn_tui.text.events import device_text, loop_text, tta_text
+from cnn_tui.text.best import best_values
 from cnn_tui.text.numbers import decimal, duration, percent
 from cnn_tui.text.processes import processes_line
 from cnn_tui.text.provenance import command_line, environment_values
@@ -138,10 +139,8 @@ def _facts(state: RunState, summary: RunSummary) -> RenderableType:
 def _best(state: RunState, summary: RunSummary) -> str:
     """Return the best epoch with what is known of it; empty before there is one."""
     if best := state.best:
-        known = [f"validation loss {decimal(best.val_loss)}"]
-        if not isnan(best.val_accuracy):
-            known.append(f"accuracy {percent(best.val_accuracy)}")
-        return f"Best epoch {best.epoch} of {len(state.epochs)}: {', '.join(known)}"
+        values = ", ".join(best_values(best, state.best_metric))
+        return f"Best epoch {best.epoch} of {len(state.epochs)}: {values}"
     if summary.best_epoch is None:
         return ""
     accuracy = percent(summary.best_val_accuracy or 0.0)

@@ -2,6 +2,7 @@
 
 import math
 
+from cnn_engine.runlog.best_metric import VAL_LOSS, best_metric
 from cnn_engine.runlog.events import (
     AlarmRaised,
     CheckpointSaved,
@@ -12,7 +13,8 @@ from cnn_engine.runlog.events import (
     RunResumed,
     TestFinished,
 )
-from cnn_tui.text.numbers import decimal, percent
+from cnn_tui.text.best import value_text
+from cnn_tui.text.numbers import percent
 from cnn_tui.text.processes import process_count
 from cnn_tui.text.safe import safe_text
 
@@ -49,11 +51,17 @@ def tta_text(test: TestFinished) -> str | None:
     return f"with test-time augmentation ({safe_text(test.tta)}): {percent(test.tta_accuracy, 2)}"
 
 
-def loss_change_text(saved: CheckpointSaved) -> str:
-    """Return `1.2750 → 0.8721`, the validation losses; `1.2750` if there is none before."""
-    is_first = saved.old_loss is None or not math.isfinite(saved.old_loss)
-    before = "" if is_first else f"{decimal(saved.old_loss)} → "
-    return f"{before}{decimal(saved.new_loss)}"
+def best_change_text(saved: CheckpointSaved) -> str:
+    """Return `1.2750 → 0.8721`, the best values of the metric; `1.2750` if there is none before.
+
+    Empty if no validation chose the weights. Metrics other than the loss are named.
+    """
+    if saved.change is None:
+        return ""
+    metric, (old, new) = best_metric(saved.metric), saved.change
+    name = "" if metric is VAL_LOSS else f"{metric.short} "
+    before = f"{value_text(metric, old)} → " if math.isfinite(old) else ""
+    return f"{name}{before}{value_text(metric, new)}"
 
 
 COMMANDS = {

@@ -8,10 +8,10 @@ from cnn_engine.runlog.events import Event
 from cnn_tui.text.events import (
     STAGES,
     alarm_text,
+    best_change_text,
     command_text,
     device_text,
     loop_text,
-    loss_change_text,
     resumed_text,
     rolled_back_text,
 )
@@ -126,9 +126,9 @@ def _captured(event: events.StepsCaptured) -> tuple[str, str, str]:
 def _checkpoint(event: events.CheckpointSaved) -> tuple[str, str, str]:
     file = safe_text(event.file)
     if event.reason == "best":
-        if event.new_loss is None:
+        if event.change is None:
             return "★", "$secondary", f"epoch {event.epoch}, the latest, saved as {file}"
-        return "★", "$secondary", f"best so far, {loss_change_text(event)}: saved as {file}"
+        return "★", "$secondary", f"best so far, {best_change_text(event)}: saved as {file}"
     requested = ", as requested" if event.reason == "asked" else ""
     step = f" to step {event.step}" if event.step else ""
     return "■", "$muted", f"epoch {event.epoch}{step} saved as {file}{requested}"

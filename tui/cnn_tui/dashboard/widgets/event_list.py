@@ -8,7 +8,7 @@ from textual.content import Content
 from cnn_engine.runlog.events import AlarmRaised, CheckpointSaved, CommandApplied, Notice
 from cnn_engine.runlog.state import RunState
 from cnn_tui.dashboard.widgets.panel import LazyLines, Panel
-from cnn_tui.text.events import command_text, loss_change_text
+from cnn_tui.text.events import best_change_text, command_text
 from cnn_tui.text.numbers import clock
 from cnn_tui.text.safe import safe_text
 
@@ -52,9 +52,8 @@ def _line(event: ListedEvent, steps_per_epoch: int) -> Content:
     time = (f"{clock(event.time)} ", "$muted")
     match event:
         case CheckpointSaved(reason="best"):
-            change = loss_change_text(event)
-            if event.new_loss is None:  # there is no validation set
-                change = _position(event, steps_per_epoch)
+            # Without a validation set there is no change.
+            change = best_change_text(event) or _position(event, steps_per_epoch)
             return Content.assemble(time, ("★ best  ", "$secondary"), change)
         case CheckpointSaved(reason="asked"):
             return Content.assemble(time, "■ saved ", _position(event, steps_per_epoch))

@@ -6,6 +6,7 @@ from textual.content import Content
 
 from cnn_engine.runlog.state import RunState
 from cnn_tui.dashboard.widgets.panel import Panel, colored_bar
+from cnn_tui.text.best import value_text
 from cnn_tui.text.events import STAGES
 from cnn_tui.text.numbers import decimal, duration, percent
 from cnn_tui.text.other_loops import speed_text
@@ -124,7 +125,9 @@ def _result(state: RunState, status: str) -> Content:
         parts.append((f"   test loss {decimal(state.test.loss)}", ""))
     if best := state.best:
         parts.append((f"   best epoch {best.epoch} of {len(state.epochs)}", "$muted"))
-        parts.append((f"   val loss {decimal(best.val_loss)}", "$muted"))
+        metric = state.best_metric
+        value = value_text(metric, metric.value_of(best))
+        parts.append((f"   {metric.short} {value}", "$muted"))
     elif state.epochs and not state.is_own:
         parts.append((f"   {len(state.epochs):,} epochs", "$muted"))
     elif state.steps_done and not state.is_own:

@@ -4,6 +4,7 @@ import math
 
 from textual.content import Content
 
+from cnn_engine.runlog.best_metric import VAL_MACRO_F1, BestMetric
 from cnn_engine.runlog.events import EpochFinished
 from cnn_engine.runlog.state import RunState
 from cnn_tui.charts.blocks import sparkline
@@ -42,7 +43,7 @@ class Sparklines(Panel[RunState]):
         validated = state.validated_epochs
         last = validated[-1] if validated else None
         lr = "" if state.lr is None or not has_notes else f"lr {state.lr:.3g}"
-        results = _results(last) if last is not None and has_notes else ""
+        results = _results(last, state.best_metric) if last is not None and has_notes else ""
         val = [epoch.val_loss for epoch in validated[-room:]] if room else []
         val_loss = last.val_loss if last else None
         return [
@@ -51,10 +52,12 @@ class Sparklines(Panel[RunState]):
         ]
 
 
-def _results(epoch: EpochFinished) -> str:
-    """Return the accuracy of an epoch, and how much its validation loss is higher, if known."""
+def _results(epoch: EpochFinished, metric: BestMetric) -> str:
+    """Return accuracy or F1 of an epoch, and how much its validation loss is higher, if known."""
     gap = epoch.val_loss - epoch.train_loss
     parts = [] if math.isnan(epoch.val_accuracy) else [f"acc {percent(epoch.val_accuracy)}"]
+    if metric is VAL_MACRO_F1:
+        parts = [f"F1 {decimal(epoch.val_macro_f1, 3)}"]
     return "   ".join([*parts, f"gap {gap:+.4f}"] if math.isfinite(gap) else parts)
 
 

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from textual.content import Content
 
+from cnn_engine.runlog.best_metric import VAL_LOSS, best_metric
 from cnn_engine.runs.summary import RunSummary
 from cnn_tui.charts.blocks import sparkline
 from cnn_tui.dashboard.widgets.panel import Panel
@@ -88,7 +89,9 @@ def _metrics(run: RunSummary) -> list[Content]:
         best = (percent(run.best_val_accuracy, 2), "bold")
         loss = "" if run.best_val_loss is None else f"   loss {decimal(run.best_val_loss)}"
         lines.append(_line("val", best, loss))
-        lines.append(_line("best", f"epoch {run.best_epoch}"))
+        metric = best_metric(run.best_metric)
+        by = "" if metric is VAL_LOSS else f"   by {metric.name}"
+        lines.append(_line("best", f"epoch {run.best_epoch}", by))
     if lines or (run.series and not run.is_own):
         return lines
     return [Content.styled("no finished epoch", "$muted")]
