@@ -89,6 +89,14 @@ class DataConfig(Table):
     test_fraction: Fraction = 0.2
     """Fraction used as test set if the source has none; the same images in every run."""
 
+    folds: Annotated[int, Field(ge=2, le=1000)] | None = None
+    """Cross-validation: number of parts of equal size and class proportions into which the training
+    images are divided, the same in every run. One of them, `fold`, is used for validation in place
+    of `validation_fraction`. `cnn-tui run --folds N` trains a run for each."""
+
+    fold: Annotated[int, Field(ge=1)] | None = None
+    """Part used for validation, 1 to `folds`."""
+
     rules: Literal[1, 2] = 2
     """Version of the rules that find and split the images. Early runs, whose logs lack the key,
     have 1, so that they are resumed and tested with the same images: only `train/` and `test/` are
@@ -122,6 +130,22 @@ class DataConfig(Table):
         if self.table is not None and self.path is None:
             # Not a copy: pydantic ignores another instance that is returned here.
             self.__dict__["path"] = str(Path(self.table).parent)
+        return self
+
+    @model_validator(mode="after")
+    def _check_folds(self) -> "DataConfig":
+        if (self.folds is None) != (self.fold is None):
+            given, missing = ("fold", "folds") if self.folds is None else ("folds", "fold")
+            raise ValueError(f"{given}: needs {missing}; or train all with cnn-tui run --folds N")
+        if self.folds is None or self.fold is None:
+            return self
+        if self.fold > self.folds:
+            raise ValueError(f"fold: {self.fold} is more than the {self.folds} of data.folds")
+        if not self.validation_fraction:
+            raise ValueError(
+                "folds: each is used for validation, which data.validation_fraction = 0 turns off; "
+                "remove one of them"
+            )
         return self
 
 
@@ -326,6 +350,11 @@ class TrainConfig(Table):
     validate_every: Number = 1
     """Epochs between validations; the last epoch is always validated."""
 
+    best: Literal["val_loss", "val_accuracy", "val_macro_f1"] = "val_loss"
+    """Metric of the validation that selects the best epoch, whose weights are saved and tested: the
+    lowest loss, the highest accuracy, or the highest mean F1 of the classes, for classes of very
+    different sizes."""
+
     patience: Number | None = None
     """Early stopping: epochs without a better value of `best` after which training ends; by default
     unlimited."""
@@ -353,11 +382,6 @@ class TrainConfig(Table):
     """Action if the loss or a weight is NaN or infinite: stop as failed, roll back to the last
     checkpoint and halve the learning rate (at most five times), or continue."""
 
-
-    best: Literal["val_loss", "val_accuracy", "val_macro_f1"] = "val_loss"
-    """Metric of the validation that selects the best epoch, whose weights are saved and tested: the
-    lowest loss, the highest accuracy, or the highest mean F1 of the classes, for classes of very
-    different sizes."""
 
 class EvaluateConfig(Table):
     """Final test."""

@@ -14,7 +14,7 @@ from cnn_engine.data.marks import MarksFile
 from cnn_engine.data.raw import RawImages
 from cnn_engine.data.sources import cifar10, idx
 from cnn_engine.data.split import split
-from cnn_engine.data.split_sizes import missing_classes_text
+from cnn_engine.data.split_sizes import missing_classes_text, small_classes_text
 from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.progress import Progress
 from cnn_engine.texts import listed
@@ -189,10 +189,13 @@ def load_dataset(
         data, text = _marked(data, marks)
         _check(data, needed, text)
         notices.append(text)
+    if config.folds is not None:
+        needed.remove("val")  # each fold has images of other classes
+        notices.append(_small_classes_text(data, config.folds))
     notices += _missing_class_texts(data, needed)
     if raw.val_count and not config.validation_fraction:
         notices.append("the given validation images are not used: data.validation_fraction is 0")
-    return replace(data, notices=(*raw.notices, *notices))
+    return replace(data, notices=(*raw.notices, *filter(None, notices)))
 
 
 def _marked(data: DataSet, file: MarksFile) -> tuple[DataSet, str]:
@@ -295,6 +298,13 @@ def _check(data: DataSet, needed: Sequence[str], marks: str = "") -> None:
             f"{data.source}: {len(missing)} of {len(data.classes)} classes have no image left to "
             f"train on ({names}); add images" + (f", or drop fewer ({marks})" if marks else "")
         )
+
+
+def _small_classes_text(data: DataSet, folds: int) -> str:
+    """Return a text on classes with fewer images to train on and validate than folds, or empty."""
+    both = zip(data.counts(data.train), data.counts(data.val), strict=True)
+    counts = zip(data.classes, map(sum, both), strict=True)
+    return small_classes_text(dict(counts), folds)
 
 
 def _missing_class_texts(data: DataSet, parts: Sequence[str]) -> Iterator[str]:

@@ -7,10 +7,14 @@ from torch import Tensor
 
 from cnn_engine.config.schema import DataConfig
 from cnn_engine.data.raw import RawImages
-from cnn_engine.data.split_sizes import held_out_counts
+from cnn_engine.data.split_sizes import check_folds, held_out_counts
+from cnn_engine.errors import DataError
 
 TEST_SEED = 0
 """Seed of the test split, independent of the run's seed, so that results are comparable."""
+
+FOLD_SEED = 1
+"""Seed of the folds, likewise: each training image is in one of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +33,12 @@ def split(raw: RawImages, config: DataConfig, seed: int) -> Split:
         raw: The images.
         config: Fractions of the parts that are split off, and the rules for it.
         seed: Seed of the validation split.
+
+    Raises:
+        ConfigError: the source has validation images, and the config has folds.
+        DataError: there are fewer training images than folds.
     """
+    check_folds(config.folds, has_val=raw.val_count > 0)
     train_end, val_end = raw.train_count, raw.train_count + raw.val_count
     train, val = torch.arange(train_end), torch.arange(train_end, val_end)
     test = torch.arange(val_end, len(raw.images))
@@ -39,10 +48,37 @@ def split(raw: RawImages, config: DataConfig, seed: int) -> Split:
         # Of each class an image to train on and one to validate on are left.
         reserve = 1 + draws_val if is_stratified else None
         train, test = _draw(train, labels, config.test_fraction, TEST_SEED, reserve)
-    if draws_val or not is_stratified:  # the first rules shuffle training images in any case
+    if config.folds is not None and config.fold is not None:
+        if len(train) < config.folds:
+            raise DataError(
+                f"{raw.source}: {len(train)} training images are too few for data.folds = "
+                f"{config.folds}; use at most {len(train)}"
+            )
+        is_val = _numbers_of_folds(labels[train], config.folds) == config.fold
+        train, val = train[~is_val], train[is_val]
+    elif draws_val or not is_stratified:  # the first rules shuffle training images in any case
         reserve = 1 if is_stratified else None
         train, val = _draw(train, labels, config.validation_fraction, seed, reserve)
     return Split(train=train, val=val if config.validation_fraction else val[:0], test=test)
+
+
+def _numbers_of_folds(labels: Tensor, folds: int) -> Tensor:
+    """Return the fold of each image, 1 to `folds`, at random; int64 [M].
+
+    The sizes of folds differ by at most one image, and so do those of each class in them. The only
+    image of a class is in none, 0, as it is needed to train on.
+
+    Args:
+        labels: int64 [M].
+        folds: Number of folds.
+    """
+    generator = torch.Generator().manual_seed(FOLD_SEED)
+    shuffled = torch.randperm(len(labels), generator=generator)
+    by_class = shuffled[torch.argsort(labels[shuffled], stable=True)]
+    has_others = torch.bincount(labels)[labels[by_class]] > 1
+    numbers = torch.zeros_like(labels)
+    numbers[by_class[has_others]] = torch.arange(int(has_others.sum())) % folds + 1
+    return numbers
 
 
 def _draw(

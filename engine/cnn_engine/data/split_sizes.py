@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from cnn_engine.errors import ConfigError
 from cnn_engine.texts import listed
 
 HALF_AN_IMAGE = 0.5
@@ -30,6 +31,42 @@ def held_out_counts(counts: Sequence[int], fraction: float, reserve: int = 1) ->
     for label in by_rest[: max(0, total - sum(held_out))]:
         held_out[label] += held_out[label] < most[label]
     return held_out
+
+
+def check_folds(folds: int | None, *, has_val: bool) -> None:
+    """Check that validation images can be a fold of the training images.
+
+    Args:
+        folds: Number of folds; None without folds.
+        has_val: True if the data set has its own validation images.
+
+    Raises:
+        ConfigError: there are folds, and the data set has its own validation images.
+    """
+    if folds is not None and has_val:
+        raise ConfigError(
+            "data.folds: the data set has its own validation images; move them into the training "
+            "folder, so that each is validated in turn, or train without folds"
+        )
+
+
+def small_classes_text(counts: Mapping[str, int], folds: int) -> str:
+    """Return a text on classes with fewer images than there are folds; empty if there are none.
+
+    Args:
+        counts: Images per class of training and validation.
+        folds: Number of folds.
+    """
+    names = [name for name, count in counts.items() if count < folds]
+    if not names:
+        return ""
+    few = f"class {names[0]} has" if len(names) == 1 else f"{len(names):,} classes have"
+    which = "" if len(names) == 1 else f" ({listed(names)})"
+    them = "it" if len(names) == 1 else "them"
+    return (
+        f"{few} fewer images than the {folds} folds{which}: some folds do not validate {them}; "
+        "use fewer folds, or add images"
+    )
 
 
 def missing_classes_text(counts: Mapping[str, int], part: str) -> str:

@@ -72,6 +72,7 @@ RUN_COLUMNS = {
         RunColumn("run", "text", "run id", lambda run: run.run_id),
         RunColumn("name", "text", "name", lambda run: run.name),
         RunColumn("preset", "text", "preset or config file", lambda run: run.preset),
+        RunColumn("group", "text", "id of the first run of its series", lambda run: run.group),
         RunColumn("tag", "words", "tags", lambda run: run.tags),
         RunColumn("note", "text", "note", lambda run: run.note),
         RunColumn("star", "flag", "starred: yes or no", lambda run: run.star),

@@ -9,6 +9,7 @@ from cnn_engine.data.sources.first_rules import find_first_layout
 from cnn_engine.data.sources.idx import find_set
 from cnn_engine.data.sources.layout import find_layout
 from cnn_engine.data.sources.table_listing import list_table
+from cnn_engine.data.split_sizes import check_folds
 from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.progress import no_progress
 from cnn_engine.session.request import Request
@@ -23,7 +24,8 @@ def check_request(request: Request, *, is_new: bool = True) -> None:
         is_new: False to resume a run, which has its own copy of the marks.
 
     Raises:
-        ConfigError: the device does not exist, or a column of a table.
+        ConfigError: the device does not exist, or a column of a table; or the images cannot be
+            divided into folds.
         DataError: there are no images, and the request has no fallback; or marks or a table are
             damaged.
     """
@@ -60,10 +62,11 @@ def _check_device(config: TrainConfig) -> None:
 def _check_directory(config: DataConfig) -> None:
     match config.source:
         case "csv":
-            list_table(config, no_progress)
+            check_folds(config.folds, has_val=list_table(config, no_progress).val_count > 0)
         case "folder":
             find = find_layout if config.rules > 1 else find_first_layout
-            find(Path(config.path or ""))
+            layout = find(Path(config.path or ""))
+            check_folds(config.folds, has_val=bool(layout.val))
         case "mnist" | "fashion-mnist":
             find_set(config.source, config.path)
         case "cifar10" if config.path and exists(config.path):

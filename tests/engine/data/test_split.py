@@ -6,11 +6,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from pydantic import ValidationError
 
 from cnn_engine.config.schema import DataConfig
 from cnn_engine.data.raw import RawImages
 from cnn_engine.data.split import TEST_SEED, split
 from cnn_engine.data.split_sizes import held_out_counts
+from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.inference.retest import retest
 from cnn_engine.runlog.events import RunStarted
 from golden import rewrite_events
@@ -103,6 +105,70 @@ def test_run_of_an_earlier_version_keeps_its_images(tmp_path):
     assert run.live_state.status == "done", run.live_state.finished.error
     prepared = run.live_state.prepared
     assert prepared.train_images + prepared.val_images + prepared.test_images == 30
+
+
+def folds_of(raw, folds):
+    configs = [DataConfig(source="digits", folds=folds, fold=fold) for fold in range(1, folds + 1)]
+    return [split(raw, config, seed=fold) for fold, config in enumerate(configs)]
+
+
+@given(st.lists(st.integers(5, 40), min_size=2, max_size=6), st.integers(2, 5))
+def test_each_training_image_is_validated_by_one_fold(counts, folds):
+    raw = raw_images(*counts)
+    parts = folds_of(raw, folds)
+    for part in parts:
+        assert torch.equal(part.test, parts[0].test)
+        together = torch.cat([part.train, part.val, part.test])
+        assert together.sort().values.tolist() == list(range(sum(counts)))
+    validated = torch.cat([part.val for part in parts])
+    assert sorted(validated.tolist()) == sorted(parts[0].train.tolist() + parts[0].val.tolist())
+    sizes = [len(part.val) for part in parts]
+    assert max(sizes) - min(sizes) <= 1
+    for numbers in zip(*(per_class(raw, part.val) for part in parts), strict=True):
+        assert max(numbers) - min(numbers) <= 1
+
+
+def test_folds_leave_the_test_images_of_other_runs():
+    raw = raw_images(30, 20)
+    usual = split(raw, DataConfig(source="digits"), 0)
+    assert torch.equal(folds_of(raw, 3)[0].test, usual.test)
+
+
+def test_only_image_of_a_class_is_never_validated():
+    raw = raw_images(10, 1)
+    for part in folds_of(raw, 3):
+        assert per_class(raw, part.train)[1] == 1
+        assert len(part.val)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"folds": 3}, "folds: needs fold; or train all with cnn-tui run --folds N"),
+        ({"fold": 3}, "fold: needs folds"),
+        ({"folds": 3, "fold": 4}, "fold: 4 is more than the 3 of data.folds"),
+        ({"folds": 3, "fold": 1, "validation_fraction": 0.0}, "validation_fraction = 0 turns off"),
+    ],
+)
+def test_invalid_folds_are_refused(values, message):
+    with pytest.raises(ValidationError, match=message):
+        DataConfig(source="digits", **values)
+
+
+def test_folds_that_the_images_do_not_allow_are_refused(tmp_path):
+    for part in ("train", "val"):
+        for name in ("cat", "dog"):
+            save_images(tmp_path / "given" / part / name)
+    with pytest.raises(ConfigError, match="has its own validation images"):
+        load_folder(tmp_path / "given", folds=2, fold=1)
+    for name in ("cat", "dog"):
+        save_images(tmp_path / "few" / name, 3)
+    with pytest.raises(DataError, match=r"4 training images are too few for data\.folds = 9"):
+        load_folder(tmp_path / "few", folds=9, fold=1)
+    assert load_folder(tmp_path / "few", folds=3, fold=1).notices == (
+        "2 classes have fewer images than the 3 folds (cat, dog): some folds do not validate them; "
+        "use fewer folds, or add images",
+    )
 
 
 def test_classes_missing_in_a_part_are_reported_before_training(tmp_path):

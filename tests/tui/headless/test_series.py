@@ -11,10 +11,13 @@ import pytest
 
 from cnn_engine.errors import ConfigError
 from cnn_engine.runs.directory import list_runs
-from cnn_engine.runs.summary import read_summary
+from cnn_engine.runs.lookup import find_run
+from cnn_engine.runs.selection import select_runs
+from cnn_engine.runs.summary import read_state, read_summary
 from cnn_tui.cli.options import parse_time
-from cnn_tui.headless.series import plan_series
-from cnn_tui.reports.series import Spread
+from cnn_tui.headless.series import Series, plan_series
+from cnn_tui.reports.run import show_run
+from cnn_tui.reports.series import Spread, print_series
 from runs_for_tests import wait_until
 from terminal import CLI, ENDLESS_RUN, SET_SMALL, environment
 
@@ -59,6 +62,53 @@ def test_series_reports_mean_and_deviation_per_value(tmp_path, run_series):
             "runs": 2,
         }
         assert setting["tta_accuracy"]["runs"] == setting["runs"] == 2
+
+
+def test_folds_report_the_accuracy_over_all_images(tmp_path, run_series, capfd):
+    result = run_series(tmp_path, "--epochs", "1", "--folds", "3", "--name", "digits", "--json")
+    assert result.code == 0, result.errors
+    report = json.loads(result.out)
+    assert [run["fold"] for run in report["runs"]] == [1, 2, 3]
+    assert [run["name"] for run in report["runs"]] == [f"digits fold {n}/3" for n in (1, 2, 3)]
+    runs = [find_run(tmp_path, run["run_id"]) for run in report["runs"]]
+    states = [read_state(run)[0] for run in runs]
+    assert len({state.test.fingerprint for state in states}) == 1
+    assert len({state.prepared.environment["images"] for state in states}) == 3
+    (setting,) = report["settings"]
+    validated = [image for state in states for image in (state.best.correct, state.best.total)]
+    correct, images = (sum(map(sum, validated[first::2])) for first in (0, 1))
+    rate = setting["out_of_fold_accuracy"]
+    assert (rate["right"], rate["images"]) == (correct, images)
+    assert images == states[0].prepared.train_images + states[0].prepared.val_images
+    assert setting["best_val_accuracy"]["runs"] == 3
+    show_run(runs[1], brief=True)
+    shown = " ".join(capfd.readouterr().out.split())
+    assert "validated on fold 2 of 3" in shown
+    assert f"Series: cnn-tui runs --filter group={runs[0].id}" in shown
+    listed = select_runs([read_summary(run) for run in runs], f"group={runs[0].id}")
+    assert len(listed.runs) == 3
+    # The same as text, and without the last fold.
+    planned = plan_series("digits", [], "", 1, [], folds=3)
+    done = list(zip(planned, map(read_summary, runs), strict=True))
+    print_series(Series(planned, tmp_path, stop_on_failure=True, done=done))
+    assert f"Out of fold: {100 * correct / images:.2f}%" in capfd.readouterr().out
+    print_series(Series(planned, tmp_path, stop_on_failure=True, done=done[:2]))
+    assert "unknown, as there is not one run for each of 3 folds, but for: 1, 2" in (
+        capfd.readouterr().out
+    )
+
+
+def test_folds_are_refused_where_they_make_no_sense(tmp_path, run_cli):
+    command = ("run", "digits", "--folds", "2")
+    for options, message in (
+        (("--repeat", "2"), "--folds cannot be used with --repeat"),
+        (("--detach",), "--folds cannot be used with --detach"),
+        (("--set", "data.validation_fraction=0"), "data.folds: each is used for validation"),
+    ):
+        result = run_cli(*command, *options, "--runs-dir", tmp_path / "runs", cwd=tmp_path)
+        assert result.code == 2
+        assert message in result.errors
+    assert list_runs(tmp_path / "runs") == []
 
 
 def test_series_continues_after_a_failed_run_unless_stop_on_failure(tmp_path, run_series):

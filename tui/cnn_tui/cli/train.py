@@ -109,11 +109,21 @@ def run(  # noqa: PLR0913 - one parameter per option
             help="Train once with each value; with several --sweep, with each combination.",
         ),
     ] = None,
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            min=2,
+            max=1000,
+            metavar="K",
+            help="Cross-validation: train K runs, each validated on another K-th of the training "
+            "images, and report mean ± std and the accuracy over all of them.",
+        ),
+    ] = None,
     stop_on_failure: Annotated[
         bool,
         typer.Option(
             "--stop-on-failure",
-            help="With --repeat or --sweep: stop after the first failed run.",
+            help="With --repeat or --sweep: stop after the first failed run; --folds always does.",
         ),
     ] = False,
     like: Annotated[
@@ -152,15 +162,22 @@ def run(  # noqa: PLR0913 - one parameter per option
         "train.budget_seconds": parse_time(budget) if budget else None,
     }
     settings = [*(overrides or []), *as_overrides(keys)]
-    if repeat > 1 or sweeps:
+    if repeat > 1 or sweeps or folds is not None:
         from cnn_tui.headless.series import Series, plan_series
         from cnn_tui.reports.series import run_series
 
         if detach or like is not None:
-            raise ConfigError("run: --repeat and --sweep cannot be used with --detach or --like")
+            raise ConfigError(
+                "run: --repeat, --sweep and --folds cannot be used with --detach or --like"
+            )
+        if folds is not None and repeat > 1:
+            raise ConfigError(
+                "run: --folds cannot be used with --repeat; for another seed use --seed N"
+            )
         preset, label = config or "cifar10", checked_name(name)
-        planned = plan_series(preset, settings, label, repeat, sweeps or [], runs_dir)
-        series = Series(planned, runs_dir or default_runs_dir(for_new_run=True), stop_on_failure)
+        planned = plan_series(preset, settings, label, repeat, sweeps or [], runs_dir, folds)
+        where = runs_dir or default_runs_dir(for_new_run=True)
+        series = Series(planned, where, stop_on_failure=stop_on_failure or folds is not None)
         _exit(run_series(series, as_json=as_json))
     request = _make_request(config, like, settings, runs_dir, allow_code=allow_code)
     command = ("cnn-tui", *sys.argv[1:])

@@ -1,4 +1,4 @@
-"""A series of runs, one after another: several seeds, or several values of config keys.
+"""A series of runs, one after another: several seeds, folds, or values of config keys.
 
 Each is an ordinary run that can be watched, shown and resumed; they share a group.
 """
@@ -32,6 +32,7 @@ from cnn_tui.text.safe import safe_text
 if TYPE_CHECKING:
     import signal
 
+    from cnn_engine.config.schema import DataConfig
     from cnn_engine.session.engine import Engine
     from cnn_engine.session.request import Request
 
@@ -59,6 +60,19 @@ class Series:
     engine: "Engine | None" = None
     """Trains the current run."""
     stopped_by: "signal.Signals | None" = None
+
+    @property
+    def has_folds(self) -> bool:
+        """True if the runs validate the folds of a cross-validation."""
+        return any(planned.request.config.data.folds for planned in self.planned)
+
+    def runs_of(self, setting: str) -> list[RunDirectory]:
+        """Return the directories of the finished runs of a setting."""
+        return [
+            RunDirectory(self.runs_dir / summary.run_id)
+            for planned, summary in self.done
+            if planned.setting == setting
+        ]
 
     def run(self) -> int:
         """Train all runs, print each result on stderr, and return the first non-zero exit code."""
@@ -112,7 +126,7 @@ class Series:
 
     def _print_result(self, planned: PlannedRun, summary: RunSummary) -> None:
         self.progress.clear()
-        label = f"{planned.setting} seed {planned.seed}".strip()
+        label = _label(planned.setting, planned.seed, planned.request.config.data)
         test = summary.test_accuracy
         result = summary.status if test is None else f"test {percent(test, 2)}"
         error = f": {summary.error}" if summary.error else ""
@@ -143,6 +157,7 @@ def plan_series(  # noqa: PLR0913, PLR0917 - the options of a command
     repeat: int,
     sweeps: Sequence[str],
     runs_dir: Path | None = None,
+    folds: int | None = None,
 ) -> list[PlannedRun]:
     """Return the runs of a series; all configs are checked before the first run starts.
 
@@ -153,6 +168,7 @@ def plan_series(  # noqa: PLR0913, PLR0917 - the options of a command
         repeat: Number of seeds per combination of values.
         sweeps: `KEY=VALUE,VALUE…`; several of them are combined in all ways.
         runs_dir: Directory of the run that `model.weights` may name; None for the default.
+        folds: Number of folds, which are validated in turn; None for the usual validation.
 
     Raises:
         ConfigError: a sweep or a config is invalid, or a device does not exist.
@@ -167,13 +183,25 @@ def plan_series(  # noqa: PLR0913, PLR0917 - the options of a command
         setting = " ".join(values)
         first = Request.from_preset(preset, [*settings, *values], runs_dir=runs_dir)
         first_seed = first.config.train.seed
-        for seed in range(first_seed, first_seed + repeat):
-            label = f"{name} {setting} seed {seed}".strip()
+        for seed, fold in product(range(first_seed, first_seed + repeat), _fold_numbers(folds)):
             overrides = [*settings, *values, f"train.seed={seed}"]
-            request = Request.from_preset(preset, overrides, label, runs_dir=runs_dir)
-            planned.append(PlannedRun(setting, seed, request))
+            if fold is not None:
+                overrides += [f"data.folds={folds}", f"data.fold={fold}"]
+            request = Request.from_preset(preset, overrides, runs_dir=runs_dir)
+            label = f"{name} {_label(setting, seed, request.config.data)}".strip()
+            planned.append(PlannedRun(setting, seed, replace(request, name=label)))
         check_request(request)
     return planned
+
+
+def _fold_numbers(folds: int | None) -> Sequence[int | None]:
+    return [None] if folds is None else range(1, folds + 1)
+
+
+def _label(setting: str, seed: int, data: "DataConfig") -> str:
+    """Return `optimizer.lr=0.003 seed 1`, or with folds `optimizer.lr=0.003 fold 2/5`."""
+    part = f"seed {seed}" if data.folds is None else f"fold {data.fold}/{data.folds}"
+    return f"{setting} {part}".strip()
 
 
 def _parse_sweep(sweep: str) -> list[str]:

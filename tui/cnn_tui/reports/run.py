@@ -5,16 +5,17 @@ from math import isfinite
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
+from cnn_engine.results.out_of_fold import fold_of
 from cnn_engine.runlog.events import RunPrepared
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
-from cnn_engine.runs.hints import how_to_resume
+from cnn_engine.runs.hints import command_in, how_to_resume
 from cnn_engine.runs.summary import LIVE, RunSummary, read_state, read_summary
 from cnn_tui.reports.console import make_console
 from cnn_tui.reports.final_test import class_table, final_test_report
 from cnn_tui.reports.fitting_table import FittingTable
-from cnn_tui.text.events import device_text, loop_text, tta_text
 from cnn_tui.text.best import best_values
+from cnn_tui.text.events import device_text, loop_text, tta_text
 from cnn_tui.text.numbers import decimal, duration, percent
 from cnn_tui.text.processes import processes_line
 from cnn_tui.text.provenance import command_line, environment_values
@@ -53,7 +54,7 @@ def show_run(run: RunDirectory, *, brief: bool = False) -> None:
         console.print(_series_table(state, run))
     path = escaped(str(run.path.absolute()), 500)
     console.print(Text.assemble(("\nSaved in ", "dim"), path))
-    for label, command in _next_commands(state, summary, run):
+    for label, command in _next_commands(state, summary, run) + _series_command(state, run):
         console.print(Text.assemble((f"{label:<9}", "dim"), command))
 
 
@@ -93,6 +94,15 @@ def _next_commands(
     if summary.status in ("stopped", "interrupted") and state.checkpoints:
         return [("Open:", watch), ("Resume:", resume)]
     return [("Open:", watch)]
+
+
+def _series_command(state: RunState, run: RunDirectory) -> list[tuple[str, str]]:
+    """Return the label and the command that lists the runs of the same series, if it has one."""
+    group = state.started.group if state.started else ""
+    if not group:
+        return []
+    words = command_in(run.path.parent, "runs", "--filter", f"group={group}")
+    return [("Series:", escaped(words, 4000))]
 
 
 def _heading(summary: RunSummary) -> Text:
@@ -162,13 +172,15 @@ def _preparation(state: RunState, prepared: RunPrepared) -> tuple[str, str]:
 
 
 def _provenance(state: RunState) -> list[str]:
-    """Return the command that started the run, its directory, and its environment."""
+    """Return the command that started the run, its directory, its environment, and its fold."""
     lines = []
     if command := command_line(state):
         lines.append(f"{command.command}  in {command.directory}")
     if known := environment_values(state):
         names = ("cnn-tui", "PyTorch", "Python", "revision", "images", "marks", "processor")
         lines.append(" · ".join(f"{name} {known[name]}" for name in names if name in known))
+    if fold := fold_of(state):
+        lines.append(f"validated on fold {fold[0]} of {fold[1]}")
     return lines
 
 
