@@ -92,8 +92,9 @@ def _other_margins(
     """
     state, _ = read_state(run)
     tables: dict[str, Any] = {key: state.config[key] for key in ("data", "train")}
-    config = from_dict(tables).replaced("data", path=path)
-    other = load_dataset(config.data, config.train.seed, progress, find_run_marks(run.path))
+    config = from_dict(tables)
+    images = config.data if path is None else config.data.moved_to(path)
+    other = load_dataset(images, config.train.seed, progress, find_run_marks(run.path))
     same_images = other.paths == data.paths and other.images.shape == data.images.shape
     if not same_images or not torch.equal(other.labels, data.labels):
         raise DataError("it has other images, labels or marks")

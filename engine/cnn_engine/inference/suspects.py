@@ -91,7 +91,9 @@ def find_suspects(
     """
     state, _ = read_state(run)
     trained = load_trained_model(run, allow_code=allow_code)
-    config = trained.config if path is None else trained.config.replaced("data", path=path)
+    config = trained.config
+    if path is not None:
+        config = config.model_copy(update={"data": config.data.moved_to(path)})
     data = load_dataset(config.data, config.train.seed, progress, find_run_marks(run.path))
     check_images(state.prepared, data)
     has_marks = config.data.source in FILE_SOURCES and config.data.path is not None

@@ -8,12 +8,14 @@ import time
 import psutil
 import pytest
 
+from cnn_engine.data.marks import Marked, write_marks
 from cnn_engine.distributed.place import Place
 from cnn_engine.runlog import events
 from cnn_engine.runs.commands import Command, send
 from cnn_engine.runs.summary import read_state
 from cnn_engine.session.engine import run_started
 from cnn_tui.headless import launches
+from photos_for_tests import make_photos
 from runs_for_tests import RunForTests, events_of, wait_until
 from terminal import CLI, SET_SMALL, cnn_tui, environment
 from terminal_runs import epochs_done, only_run
@@ -74,13 +76,22 @@ def wait_for_run(tmp_path, epochs=2):
 
 
 def test_run_of_two_processes_is_a_run_like_any_other(tmp_path):
-    result = cnn_tui("run", "digits", "--nproc", 2, "--epochs", 2, *SET_SMALL, cwd=tmp_path)
+    """All processes read the table and the marks of the first one."""
+    make_photos(tmp_path / "photos", per_class=20)
+    write_marks(tmp_path / "photos", {"cat/003.tif": Marked("drop")})
+    paths = sorted((tmp_path / "photos").glob("*/*"))
+    rows = "".join(f"{path.parent.name}/{path.name},{path.parent.name}\n" for path in paths)
+    (tmp_path / "labels.csv").write_text(f"path,label\n{rows}")
+    settings = ("--set=data.source=csv", "--set=data.table=labels.csv", *SET_SMALL)
+    options = ("--data-dir", "photos", "--nproc", 2, "--epochs", 2, *settings)
+    result = cnn_tui("run", "folder", *options, cwd=tmp_path)
     assert (result.returncode, "Traceback" in result.stderr) == (0, False)
     assert "Test Accuracy (Overall)" in result.stdout
     run = only_run(tmp_path)
     state, damaged = read_state(run)
     assert (state.status, state.processes, damaged) == ("done", 2, 0)
     assert len(state.epochs) == 2
+    assert state.prepared.environment["marks"].startswith("1 dropped (")
     assert run.console.read_text() == ""
     assert not run.is_live("")
 
