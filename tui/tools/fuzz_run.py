@@ -55,6 +55,7 @@ FILES = {
     "maps.bin": 5,
     "test.json": 5,
     "mistakes.json": 5,
+    "suspects.json": 5,
     "best.pt": 4,
     "last.pt": 4,
     "console.log": 1,
