@@ -5,6 +5,8 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
+
 from cnn_engine.data.dataset import DataSet
 from cnn_engine.errors import DataError
 from cnn_engine.evaluation.label_scores import (
@@ -14,7 +16,7 @@ from cnn_engine.evaluation.label_scores import (
     held_out_margins,
     mean_margins,
 )
-from cnn_engine.evaluation.pictures import picture_bytes, picture_fields
+from cnn_engine.evaluation.pictures import Explain, picture_bytes, picture_fields, without_heatmaps
 from cnn_engine.results.margins import MARGINS_FILE, read_margins
 from cnn_engine.results.pictures import max_pictures
 from cnn_engine.results.predictions import (
@@ -149,7 +151,10 @@ def by_label(margins: LabelMargins, method: str) -> Ranking:
 
 
 def pictured_suspects(
-    data: DataSet, rankings: Sequence[Ranking], omitted: Collection[str] = ()
+    data: DataSet,
+    rankings: Sequence[Ranking],
+    omitted: Collection[str] = (),
+    explain: Explain = without_heatmaps,
 ) -> Suspects:
     """Return the most suspicious images of each ranking, with their pictures.
 
@@ -157,9 +162,13 @@ def pictured_suspects(
         data: The images.
         rankings: Each of one kind.
         omitted: Names of images that are left out, because the user has marked them.
+        explain: Makes heatmaps of the likelier classes.
     """
     images = [image for ranking in rankings for image in ranking.images]
     unmarked = (image for image in images if data.name_of(image.image) not in omitted)
+    shown = _first(unmarked, max_pictures(picture_bytes(data), MAX_SUSPECTS))
+    columns = ([image.image for image in shown], [image.likely for image in shown])
+    heatmaps = explain(*map(torch.tensor, columns)) if shown else ()
     return Suspects(
         method="; ".join(ranking.method for ranking in rankings),
         classes=list(data.classes),
@@ -171,9 +180,10 @@ def pictured_suspects(
                 likely=image.likely,
                 score=image.score,
                 other=image.other,
+                heatmap=heatmap,
                 **picture_fields(data, image.image),
             )
-            for image in _first(unmarked, max_pictures(picture_bytes(data), MAX_SUSPECTS))
+            for image, heatmap in zip(shown, heatmaps, strict=True)
         ],
     )
 

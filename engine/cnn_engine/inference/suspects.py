@@ -1,5 +1,6 @@
 """Finds images of a run with suspicious labels, near-duplicates with other labels, and outliers."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,10 +9,11 @@ from torch import Tensor
 
 from cnn_engine.checkpoints.compat import check_images
 from cnn_engine.data.dataset import DataSet, load_dataset
-from cnn_engine.data.loader import make_loader
+from cnn_engine.data.loader import TensorLoader, make_loader
 from cnn_engine.data.marks import FILE_SOURCES, Marks, find_run_marks, read_marks
 from cnn_engine.evaluation.conflicting_duplicates import conflicting_duplicates
 from cnn_engine.evaluation.outliers import outlier_scores, penultimate_features
+from cnn_engine.evaluation.pictures import Explain
 from cnn_engine.evaluation.suspects import (
     NoMarginsError,
     RankedImage,
@@ -21,7 +23,9 @@ from cnn_engine.evaluation.suspects import (
 )
 from cnn_engine.inference.group_margins import group_margins
 from cnn_engine.inference.trained import TrainedModel, load_trained_model
+from cnn_engine.inspection.heatmaps import explain_images
 from cnn_engine.progress import Progress
+from cnn_engine.results.heatmap import Heatmap
 from cnn_engine.results.suspects import SuspectRow, Suspects
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
@@ -40,6 +44,9 @@ class FoundSuspects:
 
     marks: Marks
     """The user's marks on the images now."""
+
+    explain: Explain
+    """Makes heatmaps of images."""
 
     notices: list[str]
     """Rankings that could not be computed, and why."""
@@ -69,7 +76,7 @@ class FoundSuspects:
 
     def pictured(self) -> Suspects:
         """Return the most suspicious images that the user has not marked, with pictures."""
-        return pictured_suspects(self.data, self.rankings, self.marks)
+        return pictured_suspects(self.data, self.rankings, self.marks, self.explain)
 
 
 def find_suspects(
@@ -97,17 +104,27 @@ def find_suspects(
     data = load_dataset(config.data, config.train.seed, progress, find_run_marks(run.path))
     check_images(state.prepared, data)
     has_marks = config.data.source in FILE_SOURCES and config.data.path is not None
+    loader = make_loader(trained.device, data, config.data.mean, config.data.std)
+    notices: list[str] = []
+
+    def explain(indices: Tensor, classes: Tensor) -> Sequence[Heatmap | None]:
+        ignore = lambda: None  # noqa: E731
+        with trained.autocast():
+            return explain_images(trained.model, loader, notices.append, ignore, indices, classes)
+
     found = FoundSuspects(
         data=data,
         rankings=[],
         marks=read_marks(Path(config.data.path or "")) if has_marks else {},
-        notices=[],
+        explain=explain,
+        notices=notices,
     )
     labels = _by_label(run, state, found, config.data.path, progress)
     indices = torch.cat([data.train, data.val])
     progress("comparing images", 0, len(indices))
     found.rankings.append(_by_duplicate(data, indices, labels))
-    if (outliers := _by_distance(trained, data, indices, progress)) is not None:
+    outliers = _by_distance(trained, data, loader, indices, progress)
+    if outliers is not None:
         found.rankings.append(outliers)
     else:
         found.notices.append("outliers are not found: the model has no last layer")
@@ -171,18 +188,22 @@ def _by_duplicate(data: DataSet, indices: Tensor, labels: list[RankedImage]) -> 
 
 
 def _by_distance(
-    trained: TrainedModel, data: DataSet, indices: Tensor, progress: Progress
+    trained: TrainedModel,
+    data: DataSet,
+    loader: TensorLoader,
+    indices: Tensor,
+    progress: Progress,
 ) -> Ranking | None:
     """Return the images by the distance of their features; None if the model has no last layer.
 
     Args:
         trained: The model.
         data: The images.
+        loader: The same, on the model's device.
         indices: Images to rank, int64 [M].
         progress: Called with the progress; may raise to stop.
     """
-    config, count = trained.config.data, len(indices)
-    loader = make_loader(trained.device, data, config.mean, config.std)
+    count = len(indices)
     with trained.autocast():
         features = penultimate_features(
             trained.model,

@@ -135,6 +135,7 @@ def test_marked_images_are_left_out_but_listed(run, folder):
     assert kinds == sorted(kinds, key=["label", "duplicate", "outlier"].index)
     assert len(kinds) == 300
     assert kinds.count("outlier") == 75
+    assert all(suspect.heatmap is not None for suspect in pictured.suspects)
 
 
 @pytest.fixture
