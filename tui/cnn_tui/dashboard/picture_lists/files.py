@@ -46,7 +46,7 @@ class PictureFiles:
         self._folder: Path | None = None
         self._marks: WatchedFile[Marks] | None = None
         self.mark_error = ""
-        """Why the images of the run cannot be marked; empty if they can."""
+        """Reason that the images of the run cannot be marked; empty if they can."""
 
     def refresh(self, state: RunState) -> None:
         """Read what has changed; of a test, only the mistakes that belong to it."""
