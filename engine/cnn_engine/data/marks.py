@@ -5,6 +5,7 @@ those marked `relabel`. Does not import PyTorch.
 """
 
 import csv
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from io import StringIO
@@ -104,7 +105,7 @@ def read_marks_file(path: Path) -> Marks:
     Raises:
         DataError: it cannot be read, or a row is invalid; names file and line.
     """
-    if not path.exists():
+    if not os.path.lexists(path):
         return {}
     table = read_csv(path, errors="surrogateescape")  # names of files may not be UTF-8
     if missing := [name for name in COLUMNS if name not in table.columns]:

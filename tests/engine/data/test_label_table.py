@@ -2,13 +2,18 @@
 
 import json
 import shutil
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from cnn_engine.config.schema import DataConfig
 from cnn_engine.data.dataset import load_dataset
-from cnn_engine.data.marks import Marked, write_marks
+from cnn_engine.data.marks import MARKS_FILE, Marked, read_marks, write_marks
 from cnn_engine.data.sources.find_files import list_files
 from cnn_engine.errors import ConfigError, DataError
 from photos_for_tests import load_folder, make_photos
@@ -134,6 +139,19 @@ def test_wrong_table_is_named_with_its_line(tmp_path, images, content, text):
     with pytest.raises(DataError, match=rf"labels\.csv: (has )?{text}") as error:
         labels(images, tmp_path / "labels.csv")
     assert "\n" not in str(error.value)
+
+
+@given(st.binary(max_size=80), st.sampled_from((b"", b"path,label\n1,cat\n2,dog\n")))
+def test_any_table_is_read_or_refused_in_one_line(content, start):
+    with TemporaryDirectory() as folder:
+        for number in (1, 2, 3):
+            Image.new("L", (8, 8)).save(Path(folder) / f"{number}.png")
+        for name in ("labels.csv", MARKS_FILE):
+            (Path(folder) / name).write_bytes(start + content)
+        with pytest.raises(DataError) if not start else suppress(DataError):
+            labels(folder, "labels.csv")
+        with suppress(DataError):
+            read_marks(Path(folder))
 
 
 def test_name_of_several_images_is_refused(tmp_path, images):

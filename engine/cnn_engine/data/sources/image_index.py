@@ -39,6 +39,7 @@ class ImageIndex:
         """
         self._above = parts_of(str(root.absolute()))
         self._paths = [parts_of(path) for path in paths]
+        self._by_path = {parts: position for position, parts in enumerate(self._paths)}
         self._by_name: dict[str, list[int]] = {}
         for position, (*_, name) in enumerate(self._paths):
             for key in {name.casefold(), _stem(name).casefold()}:
@@ -57,6 +58,9 @@ class ImageIndex:
         parts = parts_of(name)
         if not parts:
             return []
+        for exact in (parts, parts[common:]):
+            if exact in self._by_path:  # fast, also if all images have one name
+                return [self._by_path[exact]]
         found = self._by_name.get(parts[-1].casefold(), [])
         for folders in dict.fromkeys((parts[:-1], parts[common:-1])):
             if matching := [position for position in found if self._is_in(position, folders)]:

@@ -69,7 +69,7 @@ def find_path_column(table: CsvTable, index: ImageIndex) -> int | None:
     best, most = None, (0, 0)
     for column, name in enumerate(table.columns):
         values = [table.rows[row].cells[column] for row in evenly(len(table.rows), MAX_SAMPLED)]
-        common = common_folders(row.cells[column] for row in table.rows)
+        common = common_folders(values)
         # Several rows that name one image are labels which look like numbers of images.
         found = {match[0] for value in values if (match := index.find(value, common))}
         score = (len(found), len(PATH_NAMES) - _rank(name, PATH_NAMES))
