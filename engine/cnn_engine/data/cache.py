@@ -1,10 +1,10 @@
 """Cache of decoded image folders between runs.
 
-An entry is one file: the pixels, which can be mapped directly; an index in JSON with their shape,
-folder and listing digest; and a trailer with the length of the index. It is written under a
-temporary name with a lock and renamed once it is complete and on disk, so that a killed process
-leaves only an unlocked file, which the next one removes. An entry that is removed while another
-process has it mapped stays until that process ends.
+An entry is one file: the pixels, which can be mapped directly; the identities of the decoded files;
+an index in JSON with the shape of the pixels, their folder and the listing's digest; and a trailer
+with the length of the index. `new_entry` writes it under another name and renames it once it is
+complete and on disk. An entry that is removed while another process has it mapped stays until that
+process ends.
 
 File system errors are raised as `OSError`; callers can continue without the cache.
 """
@@ -17,14 +17,14 @@ import os
 import shutil
 import struct
 import sys
+import time
 from dataclasses import asdict, dataclass
-from mmap import MAP_PRIVATE, MAP_SHARED, PROT_READ, PROT_WRITE, mmap
+from mmap import MAP_PRIVATE, PROT_READ, PROT_WRITE, mmap
 from pathlib import Path
-from typing import Self
 
 import msgspec
 
-from cnn_engine.storage.atomic import TEMPORARY, create_temporary, remove_temporary_files
+from cnn_engine.storage.atomic import TEMPORARY, remove_temporary_files, remove_unlocked
 from cnn_engine.storage.user_directories import user_cache_directory
 
 LIMIT_BYTES = 20 << 30
@@ -34,14 +34,26 @@ FREE_BYTES = 2 << 30
 """Disk space that the cache leaves free."""
 
 TRAILER = struct.Struct("<8sQ")
-"""`MAGIC`, and the length of the index in bytes."""
+"""Magic bytes, and the length of the index in bytes."""
 
-MAGIC = b"cnn-tui1"
+MAGIC, UNFINISHED_MAGIC = b"cnn-tui1", b"cnn-tui_"
+"""Magic bytes of complete and of unfinished entries."""
+
+UNFINISHED = ".unfinished"
+"""Suffix of the names of unfinished entries; complete ones have `.pixels`."""
+
+UNFINISHED_SECONDS = 14 * 86_400
+"""Age at which unfinished entries are removed."""
+
+ID_BYTES = 16
+"""Length of a file's identity."""
+
+RECORD_BYTES = ID_BYTES + 4
+"""Length of the record of an image in an unfinished entry: the identity of its decoded file, or
+zeros, and a checksum."""
 
 MAP_NORESERVE = 0x4000 if sys.platform == "linux" else 0
 """Linux otherwise refuses a private map larger than memory. (Python 3.11's mmap lacks the name.)"""
-
-ZEROS = bytes(1 << 20)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +71,10 @@ class Index:
 
     unreadable: tuple[tuple[int, str], ...]
     """Unreadable files: position in the listing, and reason."""
+
+    extra_bytes: int = 0
+    """Bytes between the pixels and the index: the identity of every file of the listing, or the
+    records of an unfinished entry."""
 
     @property
     def pixel_bytes(self) -> int:
@@ -82,6 +98,12 @@ class Entry:
     index: Index | None
     """None if the entry is damaged or of another version."""
 
+    decoded: int
+    """Number of decoded images."""
+
+    is_finished: bool
+    """False if it is being decoded, or was interrupted."""
+
 
 def cache_directory() -> Path:
     """Return the directory of the entries."""
@@ -95,25 +117,40 @@ def entry_path(folder: Path, *decoding: object) -> Path:
 
 
 def entries() -> list[Entry]:
-    """Return all entries, the most recently used first."""
+    """Return all entries, also unfinished ones, the most recently used first."""
     found = []
-    for path in cache_directory().glob("*.pixels"):
+    for path in (*cache_directory().glob("*.pixels"), *cache_directory().glob(f"*{UNFINISHED}")):
         with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
-            status = os.fstat(file.fileno())
-            index = _read_index(file.fileno())
-            used = status.st_mtime
-            found.append(Entry(path=path, bytes=status.st_size, last_used=used, index=index))
+            found.append(_entry(path, file.fileno()))
     return sorted(found, key=lambda entry: entry.last_used, reverse=True)
+
+
+def _entry(path: Path, descriptor: int) -> Entry:
+    status, is_finished = os.fstat(descriptor), path.suffix != UNFINISHED
+    index = read_index(descriptor, MAGIC if is_finished else UNFINISHED_MAGIC)
+    decoded = index.shape[0] if index else 0
+    if index and not is_finished:
+        records = os.pread(descriptor, index.extra_bytes, index.pixel_bytes)
+        starts = range(0, len(records), RECORD_BYTES)
+        decoded = sum(any(records[start : start + ID_BYTES]) for start in starts)
+    return Entry(
+        path=path,
+        bytes=status.st_size,
+        last_used=status.st_mtime,
+        index=index,
+        decoded=decoded,
+        is_finished=is_finished,
+    )
 
 
 def open_entry(path: Path, listing: str) -> tuple[Index, mmap] | None:
     """Return index and pixels of a complete entry with this listing digest; None without one."""
     try:
         with path.open("rb") as file:
-            index = _read_index(file.fileno())
+            index = read_index(file.fileno())
             if index is None or index.listing != listing:
                 return None
-            pixels = _map(file.fileno(), index)
+            pixels = map_pixels(file.fileno(), index)
     except OSError:
         return None  # decoded again; writing the entry reports the error
     with contextlib.suppress(OSError):  # without the timestamp, eviction order is less exact
@@ -122,91 +159,53 @@ def open_entry(path: Path, listing: str) -> tuple[Index, mmap] | None:
 
 
 def clear(folder: Path | None = None) -> list[Entry]:
-    """Remove all entries, or those of one folder, and return them.
+    """Remove all entries, or those of one folder, and return them; none that is being written.
 
     Raises:
         OSError: an entry cannot be removed.
     """
     remove_temporary_files(cache_directory())
-    removed = []
+    return [
+        entry
+        for entry in entries()
+        if (folder is None or (entry.index and entry.index.folder == str(folder)))
+        and _remove(entry)
+    ]
+
+
+def remove_stale() -> None:
+    """Remove what killed processes have left, and unfinished entries that nobody continues."""
+    remove_temporary_files(cache_directory())
     for entry in entries():
-        if folder is None or (entry.index and entry.index.folder == str(folder)):
-            entry.path.unlink(missing_ok=True)
-            removed.append(entry)
-    return removed
+        if not entry.is_finished and time.time() - entry.last_used > UNFINISHED_SECONDS:
+            remove_unlocked(entry.path)
 
 
-class NewEntry:
-    """An entry being written; removed unless `keep` is called.
-
-    Raises:
-        OSError: there is not enough space, or it cannot be written.
-    """
-
-    def __init__(self, path: Path, size: int) -> None:
-        """Reserve `size` bytes of pixels; remove an older entry at the same path."""
-        self._path = path
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.unlink(missing_ok=True)
-        remove_temporary_files(cache_directory())
-        _make_room(size)
-        self._descriptor, self._temporary = create_temporary(path, 0o600)
-        self._is_kept = False
-        try:
-            _reserve(self._descriptor, size)
-            self.pixels = mmap(self._descriptor, size, MAP_SHARED, PROT_READ | PROT_WRITE)
-            """Pixels to fill in; initially zero."""
-        except BaseException:
-            self.close()
-            raise
-
-    def keep(self, index: Index) -> mmap:
-        """Finish the entry with the part of `pixels` that the index describes; return it mapped.
-
-        Raises:
-            OSError: it cannot be written.
-        """
-        content = json.dumps(asdict(index)).encode()
-        content += TRAILER.pack(MAGIC, len(content))
-        self.pixels.flush()
-        os.pwrite(self._descriptor, content, index.pixel_bytes)
-        os.ftruncate(self._descriptor, index.pixel_bytes + len(content))
-        os.fsync(self._descriptor)
-        pixels = _map(self._descriptor, index)
-        self._temporary.replace(self._path)
-        self._is_kept = True
-        return pixels
-
-    def close(self) -> None:
-        """Remove the entry unless it was kept."""
-        if not self._is_kept:
-            self._temporary.unlink(missing_ok=True)
-        os.close(self._descriptor)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+def _remove(entry: Entry) -> bool:
+    """Remove an entry; return False if another process writes it."""
+    if not entry.is_finished:
+        return remove_unlocked(entry.path)
+    entry.path.unlink(missing_ok=True)
+    return True
 
 
-def _map(descriptor: int, index: Index) -> mmap:
+def map_pixels(descriptor: int, index: Index) -> mmap:
     """Map the pixels copy-on-write."""
     flags = MAP_PRIVATE | MAP_NORESERVE
     return mmap(descriptor, index.pixel_bytes, flags, PROT_READ | PROT_WRITE)
 
 
-def _read_index(descriptor: int) -> Index | None:
-    """Return the index of a complete file, else None."""
+def read_index(descriptor: int, expected_magic: bytes = MAGIC) -> Index | None:
+    """Return the index of an entry with these magic bytes, else None."""
     size = os.fstat(descriptor).st_size
     if size < TRAILER.size:
         return None
     magic, length = TRAILER.unpack(os.pread(descriptor, TRAILER.size, size - TRAILER.size))
     start = size - TRAILER.size - length
-    if magic != MAGIC or start <= 0:
+    if magic != expected_magic or start <= 0:
         return None
     index = _parse(os.pread(descriptor, length, start))
-    return index if index and index.pixel_bytes == start else None
+    return index if index and index.pixel_bytes + index.extra_bytes == start else None
 
 
 def _parse(content: bytes) -> Index | None:
@@ -217,8 +216,18 @@ def _parse(content: bytes) -> Index | None:
         return None
 
 
-def _make_room(size: int) -> None:
-    """Evict the least recently used entries until `size` more bytes are within the limits."""
+def encoded(index: Index, magic: bytes = MAGIC) -> bytes:
+    """Return an index and the trailer, as they end an entry."""
+    content = json.dumps(asdict(index)).encode()
+    return content + TRAILER.pack(magic, len(content))
+
+
+def make_room(size: int) -> None:
+    """Evict the least recently used entries until `size` more bytes are within the limits.
+
+    Raises:
+        OSError: there is not enough space.
+    """
     free = shutil.disk_usage(cache_directory()).free
     taken = sum(path.stat().st_size for path in cache_directory().glob(TEMPORARY))
     evictable = entries()
@@ -227,14 +236,5 @@ def _make_room(size: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(cache_directory()))
     while evictable and (taken + size > LIMIT_BYTES or free < size + FREE_BYTES):
         oldest = evictable.pop()
-        oldest.path.unlink(missing_ok=True)
-        taken, free = taken - oldest.bytes, free + oldest.bytes
-
-
-def _reserve(descriptor: int, size: int) -> None:
-    """Allocate `size` bytes on disk: a write to a mapping on a full disk raises SIGBUS."""
-    if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(descriptor, 0, size)
-        return
-    for start in range(0, size, len(ZEROS)):  # macOS
-        os.pwrite(descriptor, ZEROS[: size - start], start)
+        if _remove(oldest):
+            taken, free = taken - oldest.bytes, free + oldest.bytes

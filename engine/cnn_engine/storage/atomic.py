@@ -81,20 +81,24 @@ def create_temporary(path: Path, mode: int = 0o644) -> tuple[int, Path]:
 
 
 def remove_temporary_files(directory: Path) -> None:
-    """Remove the unfinished files of killed processes and threads: those that nobody has locked.
-
-    A file that cannot be removed is left alone.
-    """
+    """Remove the unfinished files of killed processes and threads: those that nobody has locked."""
     for path in directory.glob(TEMPORARY):
-        # Not opened if it is a pipe, which may block, or a link.
-        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW
-        with suppress(OSError):
-            descriptor = os.open(path, flags)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                path.unlink()
-            finally:
-                os.close(descriptor)
+        remove_unlocked(path)
+
+
+def remove_unlocked(path: Path) -> bool:
+    """Remove a file that nobody has locked; return False if it is left, or cannot be removed."""
+    # Not opened if it is a pipe, which may block, or a link.
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW
+    with suppress(OSError):
+        descriptor = os.open(path, flags)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
+        finally:
+            os.close(descriptor)
+        return True
+    return False
 
 
 def _write(descriptor: int, content: bytes | memoryview) -> None:

@@ -1,6 +1,5 @@
 """The cache of decoded image folders is shared by several processes."""
 
-import signal
 import subprocess
 import sys
 
@@ -40,39 +39,6 @@ def test_two_processes_can_decode_at_once(pets):
     for process in processes:
         assert process.communicate()[0] == f"{[*range(10, 20), *range(200, 210)]}\n"
     assert [path.suffix for path in cache_files()] == [".pixels"]
-
-
-KILLED = """
-import sys
-from cnn_engine.config.schema import DataConfig
-from cnn_engine.data.sources import folder
-
-def hang(*_, **__):
-    print("decoding", flush=True)
-    sys.stdin.read()
-
-folder.decode = hang
-folder.read(DataConfig(source="folder", path=sys.argv[1], image_size=16), lambda *_: None)
-"""
-
-
-def test_killed_process_leaves_no_entry(pets, decoded):
-    with subprocess.Popen(
-        [sys.executable, "-c", KILLED, str(pets)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env=environment(),
-    ) as process:
-        assert process.stdout.readline() == b"decoding\n"
-        (unfinished,) = cache_files()
-        assert cache.clear() == []
-        assert unfinished.exists(), "a file locked by a running process was removed"
-        process.send_signal(signal.SIGKILL)
-    assert cache_files() == [unfinished]
-    assert cache.entries() == []
-    load_folder(pets)
-    assert len(decoded) == 20
-    assert unfinished not in cache_files()
 
 
 def test_removed_entry_stays_mapped_in_other_process(pets):

@@ -223,7 +223,9 @@ def _as_dict(entries: list["Entry"]) -> dict[str, object]:
             {
                 "folder": entry.index and entry.index.folder,
                 "folder_exists": bool(entry.index and Path(entry.index.folder).is_dir()),
-                "images": entry.index.shape[0] if entry.index else 0,
+                "images": entry.decoded,
+                "total_images": entry.index.shape[0] if entry.index else 0,
+                "is_finished": entry.is_finished,
                 "image_shape": entry.index and entry.index.shape[1:],
                 "bytes": entry.bytes,
                 "last_used": entry.last_used,
@@ -257,4 +259,6 @@ def _cells(entry: "Entry") -> tuple[str, str, str, str, str]:
     folder = escaped(entry.index.folder, 500)
     if not Path(entry.index.folder).is_dir():
         folder += "  (missing)"
+    if not entry.is_finished:
+        return f"{entry.decoded:,} of {count:,}", f"{height}×{width}×{channels}", size, used, folder
     return f"{count:,}", f"{height}×{width}×{channels}", size, used, folder

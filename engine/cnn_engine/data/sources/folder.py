@@ -2,12 +2,13 @@
 
 import math
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from mmap import mmap
 from threading import Event
+from typing import NamedTuple
 
 import numpy as np
 import PIL
@@ -15,7 +16,9 @@ from PIL import features
 
 from cnn_engine.config.schema import DataConfig
 from cnn_engine.data import cache
+from cnn_engine.data.continued_entry import open_new_entry
 from cnn_engine.data.decode import Unreadable, decode, image_size
+from cnn_engine.data.new_entry import NewEntry
 from cnn_engine.data.raw import Pixels, RawImages
 from cnn_engine.data.sizes import choose_image_size, evenly
 from cnn_engine.data.sources.find_files import list_files
@@ -125,34 +128,49 @@ def _from_cache_or_decoded(
     source = (folder, "csv") if config.source == "csv" else (folder,)
     path = cache.entry_path(*source, size, channels, config.fit, config.max_value, DECODING)
     digest = listing.digest()
-    if found := cache.open_entry(path, digest):
-        index, pixels = found
-        return _Decoded(images=_array(pixels, index.shape), reasons=dict(index.unreadable))
     shape = (len(listing.files), size, size, channels)
-    try:
-        entry = cache.NewEntry(path, math.prod(shape))
-    except OSError as error:
-        images = np.zeros(shape, dtype=np.uint8)
-        reasons, _ = _decode_all(listing.files, images, config, progress)
-        images = _without(images, reasons)
-        return _Decoded(images=images, reasons=reasons, notices=(_cache_notice(error),))
-    with entry:
-        images = _array(entry.pixels, shape)
-        reasons, are_permanent = _decode_all(listing.files, images, config, progress)
-        images = _without(images, reasons)
-        if not len(images) or not are_permanent:
-            return _Decoded(images=images, reasons=reasons)
-        index = cache.Index(
-            folder=str(folder),
-            listing=digest,
-            shape=(len(images), *shape[1:]),
-            unreadable=tuple(reasons.items()),
-        )
+    index = cache.Index(folder=str(folder), listing=digest, shape=shape, unreadable=())
+    while (found := cache.open_entry(path, digest)) is None:
+        ids = listing.ids()
         try:
-            pixels = entry.keep(index)
+            entry = open_new_entry(path, index, ids, progress)
         except OSError as error:
-            return _Decoded(images=images, reasons=reasons, notices=(_cache_notice(error),))
-        return _Decoded(images=_array(pixels, index.shape), reasons=reasons)
+            images = np.zeros(shape, dtype=np.uint8)
+            failures = _decode_all(listing.files, images, range(len(images)), config, progress)
+            images = _without(images, failures.reasons)
+            return _Decoded(
+                images=images, reasons=failures.reasons, notices=(_cache_notice(error),)
+            )
+        if entry is not None:
+            with entry:
+                return _decoded_into(entry, path, ids, listing.files, config, progress)
+    index, pixels = found
+    return _Decoded(images=_array(pixels, index.shape), reasons=dict(index.unreadable))
+
+
+def _decoded_into(  # noqa: PLR0913, PLR0917 - of the entry, and of the files
+    entry: NewEntry,
+    path: Path,
+    ids: Sequence[bytes],
+    files: list[ImageFile],
+    config: DataConfig,
+    progress: Progress,
+) -> _Decoded:
+    """Decode the files whose images an entry lacks, and make a complete entry of it."""
+    missing = entry.missing(ids, progress)
+    failures = _decode_all(
+        files, entry.images, missing, config, progress, lambda at: entry.mark(at, ids[at])
+    )
+    reasons = failures.reasons
+    if len(reasons) == len(files):
+        entry.discard()
+        return _Decoded(images=entry.images[:0], reasons=reasons)
+    try:
+        index, pixels = entry.keep(path, ids, reasons, is_final=failures.are_permanent)
+    except OSError as error:
+        images = entry.images[: len(files) - len(reasons)]
+        return _Decoded(images=images, reasons=reasons, notices=(_cache_notice(error),))
+    return _Decoded(images=_array(pixels, index.shape), reasons=reasons)
 
 
 def _array(pixels: mmap, shape: tuple[int, int, int, int]) -> Pixels:
@@ -175,19 +193,39 @@ def _sample_sizes(files: list[ImageFile]) -> list[tuple[int, int]]:
     return sizes
 
 
-def _decode_all(
-    files: list[ImageFile], images: Pixels, config: DataConfig, progress: Progress
-) -> tuple[dict[int, str], bool]:
-    """Fill images, uint8 [N, size, size, C]; return the failures.
+class _Failures(NamedTuple):
+    """Files that cannot be decoded."""
 
-    Returns:
-        Reasons by position, and True if all of them are permanent.
+    reasons: dict[int, str]
+    """Reason of each, by position."""
+
+    are_permanent: bool
+    """False if reading one of them again may help."""
+
+
+def _decode_all(  # noqa: PLR0913, PLR0917 - of files, images and config
+    files: list[ImageFile],
+    images: Pixels,
+    positions: Sequence[int],
+    config: DataConfig,
+    progress: Progress,
+    mark_decoded: Callable[[int], None] = lambda _: None,
+) -> _Failures:
+    """Fill images, uint8 [N, size, size, C], at some positions; return the failures.
+
+    Args:
+        files: The file of each image.
+        images: The images.
+        positions: Those to decode.
+        config: How to decode them.
+        progress: Called with the number of decoded images, including those of earlier runs.
+        mark_decoded: Called with the position of each decoded image.
     """
     size, channels = images.shape[2:]
     reasons: dict[int, str] = {}
     transient: list[int] = []
-    chunks = [range(first, min(first + CHUNK, len(files))) for first in range(0, len(files), CHUNK)]
-    done = [0] * len(chunks)
+    chunks = [positions[first : first + CHUNK] for first in range(0, len(positions), CHUNK)]
+    earlier, done = len(files) - len(positions), [0] * len(chunks)
     stopping = Event()
     thread_count = _thread_count(files)
 
@@ -200,20 +238,24 @@ def _decode_all(
             path = files[position].path
             try:
                 images[position] = decode(path, size, channels, config.fit, config.max_value)
+                mark_decoded(position)
             except Unreadable as error:
                 reasons[position] = str(error)
                 if not error.is_permanent:
                     transient.append(position)
             done[number] += 1
 
+    def report(_: int) -> None:
+        progress("decoding images", earlier + sum(done), len(files))
+
     with ThreadPoolExecutor(max_workers=thread_count) as pool:
         futures = [pool.submit(decode_chunk, number) for number in range(len(chunks))]
         try:
-            wait_for_all(futures, lambda _: progress("decoding images", sum(done), len(files)))
+            wait_for_all(futures, report)
         finally:
             stopping.set()
             pool.shutdown(cancel_futures=True)
-    return dict(sorted(reasons.items())), not transient
+    return _Failures(dict(sorted(reasons.items())), not transient)
 
 
 def _without(images: Pixels, positions: Collection[int]) -> Pixels:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from cnn_engine.data.cache import ID_BYTES
 from cnn_engine.data.image_search import PassedOver, sort_key, walk_images
 from cnn_engine.data.sources.first_rules import find_first_layout, walk_by_first_rules
 from cnn_engine.data.sources.layout import ClassFolders, find_layout
@@ -68,6 +69,14 @@ class Listing:
                 size, *_ = self.files[position].stamp
                 digest.update(os.fsencode(f"{path}\0{size}\0"))
         return digest.hexdigest()
+
+    def ids(self) -> list[bytes]:
+        """Return an identity of each file, 16 bytes, that changes like `digest`; never zeros."""
+        files = zip(self.relative_paths(), self.files, strict=True)
+        return [
+            hashlib.sha256(os.fsencode(f"{path}\0{file.stamp}")).digest()[:ID_BYTES]
+            for path, file in files
+        ]
 
     def digest(self) -> str:
         """Return a digest that changes if a file is added, removed, renamed or altered.
