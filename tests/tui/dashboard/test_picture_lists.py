@@ -14,6 +14,7 @@ from cnn_engine.runlog.events import EpochFinished, RunStarted
 from cnn_engine.runs.summary import read_state
 from cnn_tui.dashboard.app import Dashboard
 from cnn_tui.dashboard.screens.run import RunScreen
+from cnn_tui.dashboard.views import mistakes as mistakes_view
 from cnn_tui.dashboard.widgets.picture_grid import PictureGrid
 from cnn_tui.settings import Options
 from golden import golden_lines, golden_run, rewrite_events, running_run
@@ -130,6 +131,13 @@ def selected(app):
 # Lists.
 
 
+@pytest.fixture
+def unlimited(monkeypatch):
+    """Draw new images at once."""
+    monkeypatch.setattr(mistakes_view, "IMAGE_BYTES_PER_SECOND", 1e12)
+
+
+@pytest.mark.usefixtures("unlimited")
 async def test_validation_is_shown_live_and_redrawn_only_after_a_change(live_run):
     app = Dashboard(RunScreen(live_run, trains_here=True))
     async with app.run_test(size=(120, 36)) as pilot:
@@ -150,6 +158,20 @@ async def test_validation_is_shown_live_and_redrawn_only_after_a_change(live_run
         assert await repaints_while_idle(pilot) == []
 
 
+async def test_images_of_validations_keep_within_the_byte_budget(live_run):
+    app = Dashboard(RunScreen(live_run, trains_here=True))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "3")
+        for count, shown in ((19, 19), (18, 19), (17, 19)):  # the second one has to wait
+            write_validation(live_run, count=count)
+            app.screen.poll()
+            await settled(pilot)
+            assert len(app.screen.view.pictures.mistakes) == shown
+        await press(pilot, "v", "end", "l")  # a mark is shown at once, with the newest images
+        assert len(app.screen.view.pictures.mistakes) == 17
+
+
+@pytest.mark.usefixtures("unlimited")
 async def test_selection_stays_on_an_image_whose_rank_changes(live_run):
     app = Dashboard(RunScreen(live_run, trains_here=True))
     async with app.run_test(size=(120, 36)) as pilot:

@@ -1,6 +1,7 @@
 """View 3: mistakes of the test and of the last validation, and suspicious labels."""
 
 import asyncio
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +31,12 @@ MARK_KEYS = {"relabel", "drop", "keep", "unmark"}
 NO_HEATMAPS = (
     "No heatmap of this image: the network has no feature maps, or an older version ran it"
 )
+
+BYTES_PER_CELL = 34
+"""Bytes that a cell of an image takes on a terminal with true colour, about."""
+
+IMAGE_BYTES_PER_SECOND = 1_500
+"""Part of the byte budget for the images of a running validation."""
 
 FILE_NAMES: dict[ListName, str] = {
     "test": "mistakes",
@@ -61,6 +68,8 @@ class MistakesView(View):
         self._choice = Choice()
         self.pictures: PictureList | None = None
         """The list that is shown."""
+        self._next_images = 0.0
+        """Time before which new images of a validation are drawn only after a key."""
         self._marking = asyncio.Lock()
         """Held while a mark is written, so that several are written one after the other."""
 
@@ -75,10 +84,17 @@ class MistakesView(View):
         self.is_read = True
 
     def show(self, state: RunState) -> None:
-        """Show the selected list, or the most important one."""
+        """Show the selected list, or the most important one; a new validation may have to wait."""
         self._state = state
         pictures = make_list(self._files, self._run, state, self._choice)
+        if time.monotonic() >= self._next_images or not _differ_in_images(self.pictures, pictures):
+            self._draw(pictures)
+
+    def _draw(self, pictures: PictureList) -> None:
         if pictures != self.pictures:  # an equal list is not drawn again
+            if _differ_in_images(self.pictures, pictures):
+                seconds = self.grid.image_cells * BYTES_PER_CELL / IMAGE_BYTES_PER_SECOND
+                self._next_images = time.monotonic() + seconds
             self.pictures = pictures
             self.grid.show(pictures)
 
@@ -89,7 +105,7 @@ class MistakesView(View):
         self._refresh()
 
     def _refresh(self) -> None:
-        self.show(self._state)
+        self._draw(make_list(self._files, self._run, self._state, self._choice))
         self.refresh_bindings()
 
     @property
@@ -241,6 +257,16 @@ class MistakesView(View):
             self._report(str(error))
         else:
             self._report(f"{text} written to {path}")
+
+
+def _differ_in_images(old: PictureList | None, new: PictureList) -> bool:
+    """Return True if the images of a list are others, as after each validation."""
+    return (
+        isinstance(old, MistakeList)
+        and isinstance(new, MistakeList)
+        and (old.part, old.pair) == (new.part, new.pair)
+        and old.mistakes != new.mistakes
+    )
 
 
 def write_csv(run: RunDirectory, state: RunState, pictures: PictureList | None, path: Path) -> str:

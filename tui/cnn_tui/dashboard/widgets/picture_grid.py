@@ -118,6 +118,13 @@ class PictureGrid(Panel[PictureList]):
     def _selected_in(self, pictures: PictureList) -> int:
         return max(0, min(self.view.selected, len(pictures.names) - 1))
 
+    @property
+    def image_cells(self) -> int:
+        """Cells that the images in view take, at most."""
+        if self.view.is_enlarged:
+            return self.size.width * self.size.height
+        return self._layout.capacity * self._layout.cells * self._layout.lines
+
     def select(self, index: int) -> None:
         """Select an image, or the nearest one."""
         last = len(self._data.names) - 1 if self._data else 0
