@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pyte
 
+from prepared import can_copy, environment, start_copy
 from runs_for_tests import SMALL
 
 CLI = [sys.executable, "-c", "from cnn_tui.main import main; main()"]
@@ -27,14 +28,6 @@ RESTORE_SEQUENCES = (
     *(b"\x1b[?1049l", b"\x1b[?25h", b"\x1b[?2004l", b"\x1b[?1004l", b"\x1b[?7h", b"\x1b[<u"),
     *(b"\x1b[?1000l", b"\x1b[?1003l", b"\x1b[?1006l", b"\x1b[?1015l"),
 )
-
-
-def environment(**changes: str) -> dict[str, str]:
-    """Return this process's environment, with the import path of the tests."""
-    paths = os.pathsep.join(str(Path(path).absolute()) for path in sys.path if path)
-    values = {**os.environ, "PYTHONPATH": paths, "TERM": "xterm-256color", **changes}
-    dropped = {"LINES", "COLUMNS", "CI", "INSIDE_EMACS"} - changes.keys()
-    return {key: value for key, value in values.items() if key not in dropped}
 
 
 def cnn_tui(
@@ -54,11 +47,15 @@ def cnn_tui(
 
 
 DROP_DAC_OVERRIDE = (24, 1, 0, 0, 0)
-"""Arguments of `prctl` that make root obey file modes (PR_CAPBSET_DROP)."""
+"""Arguments of `prctl` that make root obey file modes in the next program (PR_CAPBSET_DROP)."""
 
 
 class Terminal:
-    """A command on its own pseudo-terminal, with an emulated screen."""
+    """A command on its own pseudo-terminal, with an emulated screen.
+
+    A program of Python runs in a copy of a process that has loaded the libraries; a command that
+    starts with another one, such as `env`, in a new process.
+    """
 
     def __init__(
         self,
@@ -73,15 +70,22 @@ class Terminal:
         self.screen = pyte.Screen(columns, rows)
         self.raw = b""
         self._stream = pyte.ByteStream(self.screen)
-        self._status: int | None = None
+        self._exit_code: int | None = None
         command = command or [*CLI, *arguments]
-        self.pid, self._descriptor = pty.fork()
-        if self.pid == 0:
-            os.chdir(cwd)
-            signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
-            if obeys_modes:
-                ctypes.CDLL(None).prctl(*DROP_DAC_OVERRIDE)
-            os.execvpe(command[0], command, environment())
+        if not obeys_modes and can_copy(command):
+            self._descriptor, other_end = pty.openpty()
+            copy = start_copy(command, cwd, other_end, blocked)
+            os.close(other_end)
+            self.pid, self._wait = copy.pid, copy.wait
+        else:
+            self.pid, self._descriptor = pty.fork()
+            if self.pid == 0:
+                os.chdir(cwd)
+                signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
+                if obeys_modes:
+                    ctypes.CDLL(None).prctl(*DROP_DAC_OVERRIDE)
+                os.execvpe(command[0], command, environment())
+            self._wait = lambda: os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
         self.resize(columns, rows)
 
     def __enter__(self) -> "Terminal":
@@ -91,8 +95,8 @@ class Terminal:
         # Kill the process group, as a run survives its terminal and its supervisor.
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
-        if self._status is None:
-            os.waitpid(self.pid, 0)
+        if self._exit_code is None:
+            self._exit_code = self._wait()
         self.hang_up()
 
     def hang_up(self) -> None:
@@ -151,9 +155,8 @@ class Terminal:
         while self._descriptor >= 0 and self._read():
             if time.monotonic() > deadline:
                 raise AssertionError(f"did not end; the screen was:\n{self.text}")
-        _, status = os.waitpid(self.pid, 0)
-        self._status = status
-        return os.waitstatus_to_exitcode(status)
+        self._exit_code = self._wait()
+        return self._exit_code
 
     def _read(self) -> bool:
         """Read new output, if any; return False after the program has closed the terminal."""
