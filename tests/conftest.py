@@ -1,6 +1,7 @@
 """Fixtures shared by all tests."""
 
 import faulthandler
+import gc
 import os
 import signal
 import socket
@@ -16,6 +17,8 @@ from hypothesis import HealthCheck, settings
 from cnn_engine.system.stop_signals import STOP_SIGNALS
 from cnn_tui.cli.app import main
 
+# Collecting cycles while modules are imported and tests are listed takes seconds and frees nothing.
+gc.disable()
 # Small tensors are slower on many threads than on one, and tests run in parallel.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # The duration of an example depends on the load of the machine, not on the code.
@@ -38,6 +41,12 @@ def pytest_collection_modifyitems(items):
     if gpu_tests and not torch.cuda.is_available():
         for item in gpu_tests:
             item.add_marker(pytest.mark.skip(reason="PyTorch finds no NVIDIA GPU here"))
+
+
+def pytest_collection_finish():
+    """Collect cycles from now on, but not among the objects of the imported modules."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)
