@@ -10,6 +10,8 @@ import pytest
 
 from terminal import SET_SMALL
 
+pytestmark = pytest.mark.xdist_group("wheel")  # built once
+
 ROOT = Path(__file__).parents[1]
 NO_NETWORK = Path(__file__).parent / "no_network"
 

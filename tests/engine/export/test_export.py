@@ -28,6 +28,8 @@ from recorded_loops import recorded_loop
 from runs_for_tests import RunForTests
 from terminal import environment
 
+pytestmark = pytest.mark.xdist_group("export")  # one worker exports for all of them
+
 FORMATS = ("onnx", "safetensors", "torch-export")
 
 BLOCKED = {
