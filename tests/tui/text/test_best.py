@@ -81,7 +81,7 @@ def plain(lines):
         (
             "val_accuracy",
             (
-                "val accuracy 61.00% → 83.00%",
+                "61.00% → 83.00%",
                 "Validation accuracy increased (0.6100 --> 0.8300). Saving model as best.pt",
                 "best epoch 2 of 3   val accuracy 83.00%",
                 "  2    2.0s  0.8000  0.8000  83.0% ★",
@@ -91,7 +91,7 @@ def plain(lines):
         (
             "val_macro_f1",
             (
-                "val macro F1 0.6100 → 0.8300",
+                "F1 0.6100 → 0.8300",
                 "Validation macro F1 increased (0.6100 --> 0.8300). Saving model as best.pt",
                 "best epoch 2 of 3   val macro F1 0.8300",
                 "  2    2.0s  0.8000  0.8000  0.830 ★",
@@ -116,7 +116,7 @@ def test_best_epoch_is_described_by_its_metric(key, texts, best):
 
 
 def test_first_best_value_has_none_before():
-    assert best_change_text(saved("val_accuracy", 1, -math.inf, 0.61)) == "val accuracy 61.00%"
+    assert best_change_text(saved("val_accuracy", 1, -math.inf, 0.61)) == "61.00%"
     assert best_change_text(CheckpointSaved(reason="best", file="best.pt", epoch=1)) == ""
 
 

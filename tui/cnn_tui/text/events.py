@@ -2,7 +2,7 @@
 
 import math
 
-from cnn_engine.runlog.best_metric import VAL_LOSS, best_metric
+from cnn_engine.runlog.best_metric import VAL_MACRO_F1, best_metric
 from cnn_engine.runlog.events import (
     AlarmRaised,
     CheckpointSaved,
@@ -54,12 +54,12 @@ def tta_text(test: TestFinished) -> str | None:
 def best_change_text(saved: CheckpointSaved) -> str:
     """Return `1.2750 → 0.8721`, the best values of the metric; `1.2750` if there is none before.
 
-    Empty if no validation chose the weights. Metrics other than the loss are named.
+    Empty if no validation chose the weights. An accuracy is in percent, and an F1 is named.
     """
     if saved.change is None:
         return ""
     metric, (old, new) = best_metric(saved.metric), saved.change
-    name = "" if metric is VAL_LOSS else f"{metric.short} "
+    name = "F1 " if metric is VAL_MACRO_F1 else ""
     before = f"{value_text(metric, old)} → " if math.isfinite(old) else ""
     return f"{name}{before}{value_text(metric, new)}"
 
