@@ -126,7 +126,10 @@ class Terminal:
     @property
     def text(self) -> str:
         """Text on the screen."""
-        return "\n".join(line.rstrip() for line in self.screen.display)
+        screen, columns = self.screen, range(self.screen.columns)
+        lines = (screen.buffer[row] for row in range(screen.lines))
+        # Without `Screen.display`, which measures each character: the cell after a wide one is "".
+        return "\n".join("".join(line[x].data for x in columns).rstrip() for line in lines)
 
     @property
     def settings(self) -> list[object]:
