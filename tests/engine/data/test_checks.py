@@ -334,7 +334,7 @@ def test_check_exits_3_if_training_would_fail(pets, tmp_path, run_cli):
     code, out, error = run_cli("data", "check", "nowhere", cwd=tmp_path)
     assert (code, out) == (3, "")
     assert error == (
-        "cnn-tui: nowhere: is not a folder; pass the folder that contains your class folders "
+        "cnn-tui: nowhere: is not a folder; pass the folder that contains your images "
         f"(relative paths start from the current directory, {tmp_path})\n"
     )
 

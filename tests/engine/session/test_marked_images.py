@@ -2,19 +2,11 @@
 
 import json
 
-import pytest
-
 from cnn_engine.data.marks import MARKS_FILE, Marked, read_marks_file, write_marks
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.summary import read_state
-from photos_for_tests import make_photos
+from photos_for_tests import load_folder, make_photos
 
-MARKS = {
-    "cat/003.tif": Marked("drop"),
-    "cat/004.jpg": Marked("drop"),
-    "dog/005.png": Marked("relabel", "cat"),
-    "dog/007.png": Marked("keep"),
-}
 SMALL = [
     f"--set={setting}"
     for setting in (
@@ -26,23 +18,25 @@ SMALL = [
 ]
 
 
-@pytest.fixture
-def photos(tmp_path):
-    """Return a folder of photographs with marks."""
-    folder = tmp_path / "photos"
-    make_photos(folder, per_class=20)
-    write_marks(folder, MARKS)
-    return folder
-
-
-def test_a_run_keeps_the_marks_that_it_was_trained_with(photos, tmp_path, run_cli):
+def test_a_run_keeps_the_marks_that_it_was_trained_with(tmp_path, run_cli):
+    photos = tmp_path / "photos"
+    make_photos(photos, per_class=20)
+    data = load_folder(photos)
+    names = sorted(data.paths[index] for index in data.test)
+    marks = {
+        names[0]: Marked("drop"),
+        names[1]: Marked("drop"),
+        names[-1]: Marked("relabel", "cat"),
+        names[-2]: Marked("keep"),
+    }
+    write_marks(photos, marks)
     train = ("run", "folder", "--data-dir", photos, "--no-ui", "--epochs", "1", *SMALL)
     code, _, err = run_cli(*train, "--name=marked", cwd=tmp_path)
     assert code == 0, err
     assert f"{MARKS_FILE}: 2 dropped, 1 relabelled" in err
     assert "Not exactly the environment" not in err
     (path,) = (tmp_path / "runs").glob("[0-9]*")
-    assert read_marks_file(path / "marks.csv") == MARKS
+    assert read_marks_file(path / "marks.csv") == marks
     prepared = read_state(RunDirectory(path))[0].prepared
     assert prepared.train_images + prepared.val_images + prepared.test_images == 38
     assert prepared.environment["marks"].startswith("2 dropped, 1 relabelled (")
@@ -53,7 +47,7 @@ def test_a_run_keeps_the_marks_that_it_was_trained_with(photos, tmp_path, run_cl
         code, out, err = run_cli(*command, cwd=tmp_path)
         assert code == 0, err
     assert "All counts equal the recorded test" in out
-    assert read_marks_file(path / "marks.csv") == MARKS
+    assert read_marks_file(path / "marks.csv") == marks
 
     # A new run refuses the damaged marks before it exists, and can ignore them.
     code, _, err = run_cli(*train, cwd=tmp_path)
@@ -75,3 +69,5 @@ def test_a_run_keeps_the_marks_that_it_was_trained_with(photos, tmp_path, run_cl
     compared = json.loads(run_cli("compare", "marked", "all", "--json", cwd=tmp_path).out)
     assert compared["settings"]["marks"] == [prepared.environment["marks"], None]
     assert compared["settings"]["data.marks"] == ["use", "ignore"]
+    # On the test images that both have with the same label.
+    assert compared["tests"][0]["p"] is not None

@@ -70,8 +70,8 @@ class ImageIndex:
                     for position, rank in zip(matching, ranks, strict=True)
                     if rank == min(ranks)
                 ]
-                exact = [position for position in best if self._paths[position][:-1] == folders]
-                return exact or best
+                direct = [position for position in best if self._paths[position][:-1] == folders]
+                return direct or best
         return []
 
     def _is_in(self, position: int, folders: Parts) -> bool:

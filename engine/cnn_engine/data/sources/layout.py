@@ -77,9 +77,7 @@ def refuse_missing(root: Path) -> None:
     here = Path.cwd()
     is_relative = not root.is_absolute() or root.is_relative_to(here)
     origin = f" (relative paths start from the current directory, {here})" if is_relative else ""
-    raise DataError(
-        f"{root}: is not a folder; pass the folder that contains your class folders{origin}"
-    )
+    raise DataError(f"{root}: is not a folder; pass the folder that contains your images{origin}")
 
 
 def _find_layout(root: Path) -> Layout:
