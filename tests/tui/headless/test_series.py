@@ -83,6 +83,8 @@ def test_folds_report_the_accuracy_over_all_images(tmp_path, run_series, capfd):
     assert setting["best_val_accuracy"]["runs"] == 3
     show_run(runs[1], brief=True)
     shown = " ".join(capfd.readouterr().out.split())
+    overall = f"{100 * correct / images:.2f}% of {images:,} images"
+    assert f"Out of fold, over all folds: {overall}" in shown
     assert "validated on fold 2 of 3" in shown
     assert f"Series: cnn-tui runs --filter group={runs[0].id}" in shown
     listed = select_runs([read_summary(run) for run in runs], f"group={runs[0].id}")
@@ -91,7 +93,7 @@ def test_folds_report_the_accuracy_over_all_images(tmp_path, run_series, capfd):
     planned = plan_series("digits", [], "", 1, [], folds=3)
     done = list(zip(planned, map(read_summary, runs), strict=True))
     print_series(Series(planned, tmp_path, stop_on_failure=True, done=done))
-    assert f"Out of fold: {100 * correct / images:.2f}%" in capfd.readouterr().out
+    assert f"Out of fold: {overall}" in capfd.readouterr().out
     print_series(Series(planned, tmp_path, stop_on_failure=True, done=done[:2]))
     assert "unknown, as there is not one run for each of 3 folds, but for: 1, 2" in (
         capfd.readouterr().out

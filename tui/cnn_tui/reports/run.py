@@ -5,7 +5,13 @@ from math import isfinite
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from cnn_engine.results.out_of_fold import fold_of
+from cnn_engine.errors import UserError
+from cnn_engine.results.out_of_fold import (
+    accuracy_of,
+    fold_of,
+    out_of_fold_predictions,
+    runs_of_folds,
+)
 from cnn_engine.runlog.events import RunPrepared
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
@@ -16,6 +22,7 @@ from cnn_tui.reports.final_test import class_table, final_test_report
 from cnn_tui.reports.fitting_table import FittingTable
 from cnn_tui.text.best import best_values
 from cnn_tui.text.events import device_text, loop_text, tta_text
+from cnn_tui.text.metrics import out_of_images_text
 from cnn_tui.text.numbers import decimal, duration, percent
 from cnn_tui.text.processes import processes_line
 from cnn_tui.text.provenance import command_line, environment_values
@@ -44,6 +51,8 @@ def show_run(run: RunDirectory, *, brief: bool = False) -> None:
     summary = read_summary(run)
     console.print(_heading(summary))
     console.print(_facts(state, summary))
+    if out_of_fold := _out_of_fold(state, run):
+        console.print(Text(out_of_fold))
     _print_chart(console, state)
     by_class = _class_metrics(state)
     if by_class:
@@ -94,6 +103,17 @@ def _next_commands(
     if summary.status in ("stopped", "interrupted") and state.checkpoints:
         return [("Open:", watch), ("Resume:", resume)]
     return [("Open:", watch)]
+
+
+def _out_of_fold(state: RunState, run: RunDirectory) -> str:
+    """Return the accuracy over the images of all folds; empty until all runs are done."""
+    if fold_of(state) is None:
+        return ""
+    try:
+        rate = accuracy_of(out_of_fold_predictions(runs_of_folds(run)))
+    except UserError:
+        return ""
+    return f"Out of fold, over all folds: {out_of_images_text(rate)}"
 
 
 def _series_command(state: RunState, run: RunDirectory) -> list[tuple[str, str]]:

@@ -14,7 +14,7 @@ from cnn_engine.results.out_of_fold import accuracy_of, out_of_fold_predictions
 from cnn_tui.headless.series import Series
 from cnn_tui.reports.console import results_console
 from cnn_tui.text.json import to_json
-from cnn_tui.text.metrics import interval_text, rate_text
+from cnn_tui.text.metrics import out_of_images_text
 from cnn_tui.text.numbers import duration
 from cnn_tui.text.safe import safe_text
 
@@ -137,9 +137,7 @@ def _out_of_fold_text(series: Series, setting: str) -> str:
     rate, reason = out_of_fold(series, setting)
     if rate is None:
         return f"{prefix}: unknown, as {safe_text(reason, 1000)}"
-    return (
-        f"{prefix}: {rate_text(rate)} of {rate.images:,} images, 95% interval {interval_text(rate)}"
-    )
+    return f"{prefix}: {out_of_images_text(rate)}"
 
 
 def _spread_text(spread: Spread | None) -> str:

@@ -148,6 +148,11 @@ def interval_text(rate: Rate, digits: int = 2) -> str:
     return f"{low}–{high}%"
 
 
+def out_of_images_text(rate: Rate) -> str:
+    """Return `78.11% of 1,438 images, 95% interval 77.29–78.91%`."""
+    return f"{rate_text(rate)} of {rate.images:,} images, 95% interval {interval_text(rate)}"
+
+
 def confidence_text(row: Bin) -> str:
     """Return `80–90%`, the confidence range of a calibration bin."""
     return f"{100 * row.above:.0f}–{100 * row.to:.0f}%"
