@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import io
+import json
 import re
 from dataclasses import replace
 
@@ -98,6 +99,28 @@ def test_page_shows_the_most_confident_mistakes(tested):
         assert safe_text(mistake.name) in page.texts
     assert "<i>\\x1b[2J.png" in page.texts
     assert not page.all("i")
+
+
+def test_page_shows_what_speaks_for_the_predicted_class(tested):
+    path = tested.run.path / mistakes.MISTAKES_FILE
+    file = json.loads(path.read_bytes())
+    size = len(export_text(write_html, tested))
+    for mistake in file["mistakes"]:  # the left half
+        mistake["heatmap"] = {"values": "/wA=", "width": 2, "height": 1}
+    path.write_text(json.dumps(file))
+    text = export_text(write_html, tested)
+    page = Page(text)
+    images = page.all("img")
+    assert len(images) == 2 * MAX_MISTAKES
+    predicted = tested.classes[file["mistakes"][0]["predicted"]]
+    assert images[1]["alt"] == f"what speaks for {predicted}"
+    png = base64.b64decode(images[1]["src"].removeprefix("data:image/png;base64,"))
+    with Image.open(io.BytesIO(png)) as picture:
+        left, right = (picture.getpixel((x, 0)) for x in (0, picture.width - 1))
+    assert left[0] > left[2] + 75
+    assert len(set(right)) == 1
+    assert any("yellow and orange parts speak for the predicted class" in t for t in page.texts)
+    assert len(text) - size < 400_000
 
 
 def test_encode_png_writes_rgb():

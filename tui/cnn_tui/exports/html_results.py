@@ -16,6 +16,8 @@ from cnn_tui.exports.facts import (
 from cnn_tui.exports.html_parts import Markup, section, table
 from cnn_tui.exports.png import encode_png
 from cnn_tui.exports.record import Record
+from cnn_tui.pictures.half_blocks import Picture
+from cnn_tui.pictures.heat import heat_picture
 from cnn_tui.text.metrics import BIN_HEADINGS, CLASS_HEADINGS, class_cells
 from cnn_tui.text.numbers import percent, ratio
 from cnn_tui.text.safe import class_name, escaped, safe_text
@@ -122,8 +124,12 @@ def _mistakes(record: Record) -> str:
         reason = f"No images: {safe_text(str(error), 1000)}"
         return section("Most confident mistakes", f'<p class="muted">{escape(reason)}</p>')
     figures = "".join(_mistake(mistake, record.classes) for mistake in mistakes)
-    caption = '<p class="muted">Predicted class, confidence, true class</p>'
-    content = f'{caption}<div class="mistakes">{figures}</div>' if figures else ""
+    text, style = "Predicted class, confidence, true class", "mistakes"
+    if any(mistake.heatmap for mistake in mistakes):
+        style = "mistakes why"
+        text += ". Second picture: yellow and orange parts speak for the predicted class (HiResCAM)"
+    caption = f'<p class="muted">{text}</p>'
+    content = f'{caption}<div class="{style}">{figures}</div>' if figures else ""
     return section("Most confident mistakes", content)
 
 
@@ -133,10 +139,17 @@ def _mistake(mistake: Mistake, classes: tuple[str, ...]) -> str:
         for index in (mistake.target, mistake.predicted)
     )
     name = escape(escaped(mistake.name, MAX_FILE_NAME))
-    png = encode_png(mistake.pixels, mistake.width, mistake.height, mistake.channels)
+    picture = Picture(mistake.pixels, mistake.width, mistake.height, mistake.channels)
+    images = _image(picture, f"true {target}, predicted {predicted}")
+    if mistake.heatmap is not None:
+        images += _image(heat_picture(picture, mistake.heatmap), f"what speaks for {predicted}")
     return (
-        f'<figure><img src="data:image/png;base64,{b64encode(png).decode()}" '
-        f'alt="true {target}, predicted {predicted}">'
+        f"<figure><div>{images}</div>"
         f"<figcaption><b>{predicted}</b> {percent(mistake.confidence)}<br>true: {target}<br>"
         f'<span class="muted">{name}</span></figcaption></figure>\n'
     )
+
+
+def _image(picture: Picture, text: str) -> str:
+    png = encode_png(picture.pixels, picture.width, picture.height, picture.channels)
+    return f'<img src="data:image/png;base64,{b64encode(png).decode()}" alt="{text}">'

@@ -49,6 +49,14 @@ def draw_heat(
     return [half_blocks(tinted[2 * line], tinted[2 * line + 1]) for line in range(lines)]
 
 
+def heat_picture(picture: Picture, heatmap: Heatmap) -> Picture:
+    """Return a colour picture of the same size with the heatmap, for image files."""
+    width, height = picture.width, picture.height
+    grid = zip(scaled(picture, width, height), _smooth(heatmap, width, height), strict=True)
+    pixels = (bytes(_tinted(*pixel)) for row in grid for pixel in zip(*row, strict=True))
+    return Picture(b"".join(pixels), width, height, 3)
+
+
 def _range(heat: float) -> int:
     """Return 0 where it is cold, 1 where it is warm, 2 where it is hot."""
     return (heat >= WARM_FROM) + (heat >= HOT_FROM)
