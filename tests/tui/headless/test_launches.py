@@ -96,16 +96,22 @@ def test_run_of_two_processes_is_a_run_like_any_other(tmp_path):
     assert not run.is_live("")
 
 
-def test_commands_and_signals_reach_all_processes(tmp_path, start):
+def test_commands_and_signals_reach_all_processes_and_one_that_hangs_is_named(tmp_path, start):
     command = start(*CLI, "run", *ENDLESS, "--nproc", "2")
     run = wait_for_run(tmp_path)
     for name, value in (("pause", None), ("lr", 0.002), ("checkpoint", None), ("unpause", None)):
         send(run.commands, Command(name=name, by="cli", value=value))
         wait_until(lambda name=name: name in applied(run))
     assert applied(run) == ["pause", "lr", "checkpoint", "unpause"]
+    process = member(run, 1)
+    process.suspend()
+    wait_until(lambda: events_of(run, events.Notice))
+    process.resume()
+    (notice,) = events_of(run, events.Notice)
+    assert notice.text.startswith(f"Waiting for process 1 on {read_state(run)[0].host} for ")
     done = epochs_done(run)
     wait_until(lambda: epochs_done(run) > done)
-    member(run, 1).send_signal(signal.SIGTERM)  # as `scancel` of one node
+    process.send_signal(signal.SIGTERM)  # as `scancel` of one node
     command.communicate(timeout=60)
     assert command.returncode == 128 + signal.SIGTERM
     state, _ = read_state(run)
@@ -162,22 +168,6 @@ def test_stop_while_images_are_read_ends_all_processes(tmp_path, start):
     assert command.returncode == 0
     assert read_state(run)[0].status == "stopped"
     assert "Traceback" not in run.console.read_text()
-
-
-def test_process_that_hangs_is_named(tmp_path, start):
-    command = start(*CLI, "run", *ENDLESS, "--nproc", "2")
-    run = wait_for_run(tmp_path)
-    process = member(run, 1)
-    process.suspend()
-    wait_until(lambda: events_of(run, events.Notice))
-    process.resume()
-    (notice,) = events_of(run, events.Notice)
-    assert notice.text.startswith(f"Waiting for process 1 on {read_state(run)[0].host} for ")
-    done = epochs_done(run)
-    wait_until(lambda: epochs_done(run) > done)
-    command.send_signal(signal.SIGTERM)
-    command.communicate(timeout=60)
-    assert read_state(run)[0].status == "stopped"
 
 
 def test_error_of_another_process_is_that_of_the_run(tmp_path, write_module):
