@@ -60,7 +60,7 @@ class OutOfFold(NamedTuple):
     """None if it is unknown."""
 
     reason: str
-    """Why it is unknown; empty if it is known."""
+    """Reason that it is unknown; empty if it is known."""
 
 
 def out_of_fold(series: Series, setting: str) -> OutOfFold:
