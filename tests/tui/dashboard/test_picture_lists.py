@@ -207,7 +207,7 @@ async def test_test_replaces_validation_and_v_switches_lists(run):
         assert "v suspects" in screen_text(app)
         await press(pilot, "v")
         text = screen_text(app)
-        assert "Suspects ─ 34 suspicious labels, 3 near-duplicates, 12 outliers" in text
+        assert "Suspects ─ 34 labels, 3 near-duplicates, 12 outliers" in text
         assert "v test" in text
         await press(pilot, "v")
         assert "Mistakes ─ test" in screen_text(app)
@@ -266,18 +266,18 @@ async def test_a_shows_one_kind_after_the_other(run):
     app = Dashboard(RunScreen(run))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "3", "v", "a")
-        assert "Suspects ─ 34 suspicious labels ─" in screen_text(app)
+        assert "Suspects ─ 34 labels, the most" in screen_text(app)
         await press(pilot, "a")
         text = screen_text(app)
-        assert "Suspects ─ 3 near-duplicates ─" in text
+        assert "Suspects ─ 3 near-duplicates, the most" in text
         assert "≈ 1" in text
         assert "40-twin.png" in text
         await press(pilot, "enter")
         assert "5/40-twin.png" in screen_text(app)
         await press(pilot, "a")
-        assert "Suspects ─ 12 outliers ─" in screen_text(app)
+        assert "Suspects ─ 12 outliers, the most" in screen_text(app)
         await press(pilot, "escape")
-        assert "34 suspicious labels, 3 near-duplicates" in screen_text(app)
+        assert "34 labels, 3 near-duplicates" in screen_text(app)
 
 
 # Marks.

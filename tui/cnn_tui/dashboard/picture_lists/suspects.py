@@ -16,7 +16,8 @@ from cnn_tui.pictures.half_blocks import Picture
 from cnn_tui.text.safe import class_name, safe_text
 
 SUSPECTS = "Suspects"
-MIN_WIDTH_OF_LONG_TITLE = 70
+MIN_WIDTH_WITH_ORDER = 85
+"""Width of the panel from which on its title names the order."""
 
 
 class KindTexts(NamedTuple):
@@ -24,24 +25,17 @@ class KindTexts(NamedTuple):
 
     one: str
     many: str
-    short: str
-    """Word for several where there is little room."""
 
     reason: str
     """The suspicion, as a sentence."""
 
 
 TEXTS: dict[Kind, KindTexts] = {
-    "label": KindTexts(
-        "suspicious label", "suspicious labels", "labels", "The label may be wrong."
-    ),
+    "label": KindTexts("label", "labels", "The label may be wrong."),
     "duplicate": KindTexts(
-        "near-duplicate",
-        "near-duplicates",
-        "duplicates",
-        "Looks almost like an image of another class.",
+        "near-duplicate", "near-duplicates", "Looks almost like an image of another class."
     ),
-    "outlier": KindTexts("outlier", "outliers", "outliers", "Is unlike all other images."),
+    "outlier": KindTexts("outlier", "outliers", "Is unlike all other images."),
 }
 
 
@@ -104,9 +98,9 @@ class SuspectList:
     def title(self, width: int) -> str:
         """Return the number of suspects of each kind."""
         counted = Counter(suspect.kind for suspect in self.suspects)
-        is_long = width >= MIN_WIDTH_OF_LONG_TITLE
-        counts = [_count_text(kind, counted[kind], is_long) for kind in KINDS if counted[kind]]
-        return " ─ ".join([SUSPECTS, ", ".join(counts)] if counts else [SUSPECTS])
+        counts = [_count_text(kind, counted[kind]) for kind in KINDS if counted[kind]]
+        order = ["the most suspicious first"] if width >= MIN_WIDTH_WITH_ORDER else []
+        return f"{SUSPECTS} ─ {', '.join([*counts, *order])}" if counts else SUSPECTS
 
     @property
     def reasons(self) -> list[str]:
@@ -150,9 +144,9 @@ class SuspectList:
         )
 
 
-def _count_text(kind: Kind, count: int, is_long: bool) -> str:
+def _count_text(kind: Kind, count: int) -> str:
     texts = TEXTS[kind]
-    return f"{count:,} {texts.short if not is_long else texts.one if count == 1 else texts.many}"
+    return f"{count:,} {texts.one if count == 1 else texts.many}"
 
 
 def _captions(suspect: Suspect, likely: str) -> tuple[Content, Content]:

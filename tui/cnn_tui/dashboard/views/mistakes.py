@@ -28,9 +28,8 @@ from cnn_tui.live.threads import in_thread
 MARK_KEYS = {"relabel", "drop", "keep", "unmark"}
 """Names of the keys that change the mark of an image."""
 
-NO_HEATMAPS = (
-    "No heatmap of this image: the network has no feature maps, or an older version ran it"
-)
+NO_HEATMAP = "No heatmap is saved: the network has no feature maps, or an older version tested it"
+NO_HEATMAP_YET = "No heatmap of this image is saved; mistakes of the test have one"
 
 BYTES_PER_CELL = 34
 """Bytes that a cell of an image takes on a terminal with true colour, about."""
@@ -202,7 +201,7 @@ class MistakesView(View):
         """Draw the heatmaps or not, or report that there are none."""
         tile = self.grid.selected_tile
         if tile is not None and tile.heatmap is None and not self.grid.view.has_heat:
-            self._report(NO_HEATMAPS)
+            self._report(NO_HEATMAP if self._shown_name == "test" else NO_HEATMAP_YET)
         else:
             self.grid.set_view(has_heat=not self.grid.view.has_heat)
 
