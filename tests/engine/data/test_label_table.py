@@ -78,9 +78,18 @@ def test_labels_that_look_like_numbers_of_images_are_no_paths(tmp_path):
     for number in range(8):
         Image.new("L", (8, 8)).save(tmp_path / f"{number}.png")
     rows = "".join(f"{1 + number % 2},{number}\n" for number in range(8))
+    Image.new("L", (8, 8)).save(tmp_path / "number.png")
     (tmp_path / "train.csv").write_text(f"digit,number\n{rows}")
     found, _ = labels(tmp_path, "train.csv")
     assert found["3.png"] == ("2", "train")
+
+
+def test_column_with_a_class_per_image_is_doubtful(tmp_path, images):
+    (tmp_path / "labels.csv").write_text("id,label\n1,0.5\n2,0.7\n3,0.5\n")
+    assert (
+        "2 classes of 3 images; if it is not the class"
+        in labels(images, tmp_path / "labels.csv")[1][0]
+    )
 
 
 def test_split_column_and_unlabelled_images(tmp_path, images):
@@ -116,6 +125,7 @@ def test_split_column_and_unlabelled_images(tmp_path, images):
         ),
         ("path,label\n7.jpg,cat\n8.jpg,dog\n", "no column names images in .*columns: path, label"),
         ("path,label\na/1.jpg,cat\n,dog\na/2.JPG,dog\n", "line 3: names no image"),
+        ("a/1.jpg,cat\na/2.JPG,dog\n", "line 1: names an image; add a header above it.*path,label"),
         ("path,label\na/1.jpg,cat\na/2.JPG,cat\n", "has only 1 class, cat"),
         ("path,label\n1.jpg cat\n2.jpg dog\n", "line 2: has 1 cells"),
         (

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from cnn_engine.config.schema import DataConfig
 from cnn_engine.config.suggestion import suggest
+from cnn_engine.data.image_files import EXTENSIONS, suffix_of
 from cnn_engine.data.sizes import evenly
 from cnn_engine.data.sources.image_index import ImageIndex, common_folders
 from cnn_engine.data.sources.parts import part_of
@@ -49,6 +50,12 @@ def find_columns(table: CsvTable, index: ImageIndex, config: DataConfig) -> Labe
         ConfigError: the config names a column that does not exist.
         DataError: there is no such column, or several may be it.
     """
+    # A column `image` is not the image image.jpg.
+    if any(suffix_of(name) in EXTENSIONS and index.find(name) for name in table.columns):
+        raise DataError(
+            f"{table.at(1)}: names an image; add a header above it, such as "
+            f"{','.join(['path', 'label'] + ['x'] * (len(table.columns) - 2))}"
+        )
     path = _given(table, config.path_column, "path_column")
     if path is None:
         path = find_path_column(table, index)

@@ -113,5 +113,5 @@ def similar_names(classes: Collection[str]) -> Iterator[str]:
     if similar:
         yield (
             f"classes with nearly the same name: {listed(similar)}; if they are the same class, "
-            "move their images into one folder"
+            "use one name for it"
         )

@@ -51,6 +51,7 @@ def list_table(config: DataConfig, progress: Progress) -> Listing:
     passed_over = PassedOver()
     found = _find_files(root, passed_over, progress)
     _discount_own_files(root, table.path, passed_over)
+    found.sort(key=lambda file: sort_key(file.path))
     paths = relative_to(root, [file.path for file in found])
     index = ImageIndex(root, paths)
     columns = find_columns(table, index, config)
@@ -63,7 +64,7 @@ def list_table(config: DataConfig, progress: Progress) -> Listing:
     files = [
         found[position]._replace(label=label_of[labelled.labels[position]])
         for part in PARTS
-        for position in sorted(parts[part], key=lambda position: sort_key(paths[position]))
+        for position in sorted(parts[part])
     ]
     return Listing(
         root=root,
@@ -71,7 +72,7 @@ def list_table(config: DataConfig, progress: Progress) -> Listing:
         files=files,
         train_count=len(parts["train"]),
         val_count=len(parts["val"]),
-        warnings=(*warnings, *similar_names(classes)),
+        warnings=(*warnings, *similar_names(classes), *labelled.many_classes()),
         layout_notices=tuple(labelled.notices()),
         passed_over=passed_over,
     )
@@ -214,6 +215,17 @@ class _Labelled:
         if config.unreadable == "stop":
             raise DataError(f"{text}; correct them, or skip them with --set data.unreadable=skip")
         yield text
+
+    def many_classes(self) -> Iterator[str]:
+        """Yield a text if the column of classes has a value of its own for most images."""
+        count = len(set(self.labels.values()))
+        if 2 * count > len(self.labels):
+            column = self.table.columns[self.columns.label]
+            yield (
+                f"column {column!r} of {self.table.path} has {count:,} classes of "
+                f"{len(self.labels):,} images; if it is not the class, name that with "
+                "--set data.label_column=COLUMN"
+            )
 
     def notices(self) -> Iterator[str]:
         """Yield texts on the columns and on what is not used."""
