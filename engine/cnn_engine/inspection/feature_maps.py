@@ -1,6 +1,6 @@
 """Feature maps of a model for sample images, and the filters of its first convolution."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import cast
@@ -10,9 +10,11 @@ from torch import Tensor, nn
 
 from cnn_engine.inspection.downscale import downscale
 from cnn_engine.inspection.eval_mode import eval_mode
+from cnn_engine.inspection.heatmaps import try_heatmaps
 from cnn_engine.inspection.layers import as_pair
 from cnn_engine.inspection.samples import SampleImages
 from cnn_engine.results.feature_maps import Filters, Header, Sample, Stage, encode_feature_maps
+from cnn_engine.results.heatmap import Heatmap
 
 MAX_STAGES = 8
 """Maximum number of stages whose maps are stored, besides the first convolution."""
@@ -103,6 +105,9 @@ class CapturedFeatureMaps:
     probabilities: Tensor
     """float32 [n, classes]."""
 
+    heatmaps: Sequence[Heatmap | None]
+    """What speaks for the most probable class in each sample."""
+
     filters: Filters | None
     filter_values: bytes
 
@@ -117,7 +122,7 @@ class CapturedFeatureMaps:
             std=self.samples.std,
             filters=self.filters,
             stages=tuple(maps.stage for maps in self.stages),
-            samples=_sample_headers(self.samples, self.probabilities, self.stages),
+            samples=self._sample_headers(),
         )
         content = [self.filter_values]
         for number, pixels in enumerate(self.samples.pixels):
@@ -125,13 +130,39 @@ class CapturedFeatureMaps:
             content += [_quantize(maps.values[number]) for maps in self.stages]
         return encode_feature_maps(header, b"".join(content))
 
+    def _sample_headers(self) -> tuple[Sample, ...]:
+        """Return the header entry of each sample."""
+        samples, stages = self.samples, self.stages
+        top = self.probabilities.topk(min(MAX_CLASSES, self.probabilities.shape[1]))
+        rows = zip(
+            samples.names,
+            samples.labels.tolist(),
+            top.indices,
+            top.values,
+            self.heatmaps,
+            strict=True,
+        )
+        return tuple(
+            Sample(
+                name=name,
+                label=label,
+                top_classes=tuple(classes.tolist()),
+                probabilities=tuple(values.tolist()),
+                lows=tuple(maps.values[number].min().item() for maps in stages),
+                highs=tuple(maps.values[number].max().item() for maps in stages),
+                heatmap=heatmap,
+            )
+            for number, (name, label, classes, values, heatmap) in enumerate(rows)
+        )
 
-def feature_maps(
+
+def feature_maps(  # noqa: PLR0913, PLR0917 - model, images and warnings
     model: nn.Module,
     images: Tensor,
     samples: SampleImages,
     weights: Mapping[str, Tensor],
     epoch: int,
+    warn: Callable[[str], None],
 ) -> CapturedFeatureMaps:
     """Run the model on sample images and return its feature maps and predictions.
 
@@ -141,6 +172,7 @@ def feature_maps(
         samples: The same images with their names and labels.
         weights: State dict in full precision, for the filters of the first convolution.
         epoch: Epoch that the weights are from.
+        warn: Called with the problem if there are no heatmaps because the model fails.
     """
     names = {module: name for name, module in model.named_modules()}
     convolution = next((module for module in names if isinstance(module, nn.Conv2d)), None)
@@ -159,6 +191,7 @@ def feature_maps(
         original_size=(samples.pixels.shape[1], samples.pixels.shape[2]),
         stages=stages,
         probabilities=probabilities,
+        heatmaps=try_heatmaps(model, images, probabilities.argmax(dim=1), warn),
         filters=filters,
         filter_values=values,
     )
@@ -178,25 +211,6 @@ def _capture(
             hooks.enter_context(module.register_forward_hook(recorder.record))
         probabilities = cast("Tensor", model(images)).float().softmax(dim=1).nan_to_num().cpu()
     return _select_stages(model, first.recorded | others.recorded), probabilities
-
-
-def _sample_headers(
-    samples: SampleImages, probabilities: Tensor, stages: list[_StageMaps]
-) -> tuple[Sample, ...]:
-    """Return the header entry of each sample: its top classes and the ranges of its maps."""
-    top = probabilities.topk(min(MAX_CLASSES, probabilities.shape[1]))
-    rows = zip(samples.names, samples.labels.tolist(), top.indices, top.values, strict=True)
-    return tuple(
-        Sample(
-            name=name,
-            label=label,
-            top_classes=tuple(classes.tolist()),
-            probabilities=tuple(values.tolist()),
-            lows=tuple(maps.values[number].min().item() for maps in stages),
-            highs=tuple(maps.values[number].max().item() for maps in stages),
-        )
-        for number, (name, label, classes, values) in enumerate(rows)
-    )
 
 
 def _first_filters(

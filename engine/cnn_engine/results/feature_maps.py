@@ -23,6 +23,7 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from cnn_engine.results.heatmap import Heatmap
 from cnn_engine.storage.json_files import (
     Count,
     Finite,
@@ -91,6 +92,7 @@ class Sample(
     msgspec.Struct,
     frozen=True,
     kw_only=True,
+    omit_defaults=True,
     rename={"top_classes": "answers", "probabilities": "shares"},
 ):
     """An image with the model's predictions.
@@ -114,6 +116,10 @@ class Sample(
     lows: tuple[Finite, ...]
     highs: tuple[Finite, ...]
     """Minimum and maximum of the feature maps, per stage."""
+
+    heatmap: Heatmap | None = None
+    """Parts of the image that speak for the most probable class; None in files of older versions,
+    and for networks without feature maps."""
 
     def __post_init__(self) -> None:
         if not self.top_classes or len(self.probabilities) != len(self.top_classes):

@@ -75,7 +75,7 @@ class Inspector:
             images, _ = next(self._loader.batches(indices, len(indices)))
             weights = learner.weights.state_dict()
             with learner.autocast():
-                return feature_maps(learner.model, images, samples, weights, epoch)
+                return feature_maps(learner.model, images, samples, weights, epoch, self._warn)
 
         path = self._directory / MAPS_FILE
         write_feature_maps(capture, path, self._writer, self._check, self._warn)

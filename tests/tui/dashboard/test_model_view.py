@@ -10,6 +10,7 @@ from cnn_engine.results.feature_maps import (
     encode_feature_maps,
     read_feature_maps,
 )
+from cnn_engine.results.heatmap import Heatmap
 from cnn_engine.results.model_layers import LAYERS_FILE, read_layers
 from cnn_tui.dashboard.app import Dashboard
 from cnn_tui.dashboard.screens.run import RunScreen
@@ -52,6 +53,23 @@ async def test_view_matches_saved_screen(tmp_path, name, keys, size):
     async with app.run_test(size=size) as pilot:
         await open_model_view(pilot, *keys.split())
         await assert_screen(pilot, f"model_{name}-{size[0]}x{size[1]}")
+
+
+@pytest.mark.parametrize("ascii_only", [False, True])
+async def test_key_m_marks_what_speaks_for_the_predicted_class(tmp_path, ascii_only):
+    run = completed(tmp_path)
+    samples = read_feature_maps(DATA / MAPS_FILE).header.samples
+    left = Heatmap(values=b"\xff\0", width=2, height=1)
+    heated = tuple(msgspec.structs.replace(sample, heatmap=left) for sample in samples)
+    change_maps(run, samples=heated)
+    app = Dashboard(RunScreen(run), options=Options(ascii=ascii_only))
+    async with app.run_test(size=(120, 36)) as pilot:
+        without = await open_model_view(pilot)
+        await press(pilot, "m")
+        marks = "# % @ + o O" if ascii_only else "yellow and orange"
+        assert f"{marks} speak for" in screen_text(app)
+        await press(pilot, "m")
+        assert screen_text(app) == without
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -238,6 +238,7 @@ KEYS = (
         _move("first_image", "home", "first", "First image", "move_image(-1000)"),
         _move("last_image", "end", "last", "Last image", "move_image(1000)"),
         Key("next_misclassified", "n", "wrong", "Next misclassified image", 5),
+        Key("toggle_heat", "m", "heat", "Heatmap: what speaks for the predicted class", 6),
         Key("toggle_layers", "l", "layers", "Layers alone, or the feature maps", 5),
     ),
     *_in_scope(

@@ -56,6 +56,7 @@ class ModelView(View):
             "toggle_layers": self._layers_file.value is None and not self.has_class("-layers"),
             "move_image": not samples,
             "move_stage": not samples,
+            "toggle_heat": not any(sample.heatmap for sample in samples),
             "next_misclassified": all(sample.is_correct for sample in samples),
         }
         return None if is_disabled.get(action) else True
@@ -66,6 +67,10 @@ class ModelView(View):
         later = [*range(current + 1, len(samples)), *range(min(current, len(samples)))]
         wrong = (index for index in later if not samples[index].is_correct)
         self.feature_maps.sample = next(wrong, current)
+
+    def action_toggle_heat(self) -> None:
+        """Draw the heatmap over the image, or not."""
+        self.feature_maps.has_heat = not self.feature_maps.has_heat
 
     def back(self) -> bool:
         """Show the feature maps again; return False if the layers are not shown alone."""

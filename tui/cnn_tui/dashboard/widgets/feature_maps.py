@@ -12,6 +12,7 @@ from cnn_tui.dashboard.widgets.layer_table import missing_file_lines
 from cnn_tui.dashboard.widgets.panel import Panel, colored_bar, justify
 from cnn_tui.live.watched_file import WatchedFile
 from cnn_tui.pictures.half_blocks import Picture, draw_picture, fit_width
+from cnn_tui.pictures.heat import SHADES, draw_heat
 from cnn_tui.pictures.maps import (
     draw_row,
     draw_rows,
@@ -73,6 +74,9 @@ class FeatureMaps(Panel[RunState]):
     stage: reactive[int] = reactive(0, repaint=False)
     """Index of the selected stage."""
 
+    has_heat: reactive[bool] = reactive(False, repaint=False)
+    """True to draw the heatmap over the image."""
+
     def __init__(self, file: WatchedFile[MapsFile], *, has_colors: bool) -> None:
         """Create the panel.
 
@@ -89,6 +93,10 @@ class FeatureMaps(Panel[RunState]):
 
     def watch_stage(self) -> None:
         """Draw another stage large."""
+        self._redraw()
+
+    def watch_has_heat(self) -> None:
+        """Draw the image with or without its heatmap."""
         self._redraw()
 
     @property
@@ -112,13 +120,22 @@ class FeatureMaps(Panel[RunState]):
             state.has_ended,
         )
 
-    def titles(self, state: RunState) -> tuple[str, str]:  # noqa: ARG002
-        """Return the epoch of the maps, and the meaning of black and white."""
+    def titles(self, state: RunState) -> tuple[str, str]:
+        """Return the epoch of the maps, and the meaning of black and white, or of the heatmap."""
         if self._file.value is None:
             return self.TITLE, ""
         epoch = self._file.value.header.epoch
         subtitle = "black = min, white = max" if self._has_colors else "blank = min, @ = max"
+        if self.has_heat and (sample := self._shown_sample()) and sample.heatmap:
+            marks = "yellow and orange" if self._has_colors else " ".join(SHADES[2] + SHADES[1])
+            name = class_name(state.classes, sample.top_classes[0], MAX_NAME)
+            subtitle = f"{marks} speak for {name}; maps: {subtitle}"
         return f"{self.TITLE} ─ {f'after epoch {epoch}' if epoch else 'before training'}", subtitle
+
+    def _shown_sample(self) -> Sample | None:
+        """Return the selected sample; None without any."""
+        samples = self.samples
+        return samples[min(self.sample, len(samples) - 1)] if samples else None
 
     def draw(self, state: RunState, width: int, height: int) -> Sequence[Content]:
         """Return the image with its predictions, and the stages below it."""
@@ -141,7 +158,12 @@ class FeatureMaps(Panel[RunState]):
         """Return the image, and beside it its class and the predictions."""
         picture = image_picture(maps, sample)
         columns = fit_width(picture, width // 2, height)
-        rows = draw_picture(picture, columns, colors=self._has_colors)
+        heatmap = self.samples[sample].heatmap if self.has_heat else None
+        rows = (
+            draw_picture(picture, columns, colors=self._has_colors)
+            if heatmap is None
+            else draw_heat(picture, heatmap, columns, colors=self._has_colors)
+        )
         drawn = [Content.assemble(*row) for row in rows]
         texts = self._texts(maps, sample, classes, width - columns - 2)
         lines = []
