@@ -19,6 +19,9 @@ https://onnxruntime.ai/docs/reference/compatibility.html."""
 
 DEFAULT_OPSET = min(OLDEST_RUNTIME)
 
+MAX_BYTES = 2_000_000_000
+"""Maximum size of the weights: protobuf limits a file to 2 GiB."""
+
 
 def export(run: RunDirectory, *, allow_code: bool = False, opset: int = DEFAULT_OPSET) -> Files:
     """Return the model as one ONNX file, and the files beside it.
@@ -38,6 +41,12 @@ def export(run: RunDirectory, *, allow_code: bool = False, opset: int = DEFAULT_
         first, *_, last = OLDEST_RUNTIME
         raise ConfigError(f"--opset {opset}: PyTorch writes operator sets {first} to {last}")
     model = load(run, allow_code=allow_code)
+    size = sum(values.nbytes for values in model.classifier.state_dict().values())
+    if size > MAX_BYTES:
+        raise ConfigError(
+            f"export: the weights have {size:,} bytes, and an ONNX file holds at most 2 GB; use "
+            "--to torch-export or --to safetensors"
+        )
     onnx = import_optional("onnx", "export")
     import_optional("onnxscript", "export")
     program: Any = torch.onnx.export(

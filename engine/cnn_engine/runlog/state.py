@@ -114,6 +114,8 @@ class RunState:
     """Planned number of epochs, by the config or a command; 0 if unknown."""
     stages: list[StageStarted] = field(default_factory=list)
     progress: StageProgressed | None = None
+    first_progress: StageProgressed | None = None
+    """First report of the activity that `progress` reports."""
     prepared: RunPrepared | None = None
     imported: RunImported | None = None
     """Set if the run was imported from another program."""
@@ -194,6 +196,8 @@ class RunState:
                 self.progress = None
                 self.phase = "testing" if event.stage == "test" else "starting"
             case StageProgressed():
+                if self.progress is None or self.progress.what != event.what:
+                    self.first_progress = event
                 self.progress = event
             case Notice():
                 self.notices.append(event)
@@ -475,6 +479,17 @@ class RunState:
 
     def _mark(self, kind: MarkerKind, text: str) -> None:
         self.markers.append(Marker(self.steps_done, kind, text))
+
+    @property
+    def progress_seconds_left(self) -> float | None:
+        """Seconds until the current activity is done, from its first second on; None if unknown."""
+        first, latest = self.first_progress, self.progress
+        if first is None or latest is None or not latest.total:
+            return None
+        seconds, done = latest.time - first.time, latest.done - first.done
+        if seconds < 1 or done <= 0:
+            return None
+        return seconds * (latest.total - latest.done) / done
 
     @property
     def host(self) -> str:

@@ -484,3 +484,9 @@ def test_missing_model_is_reported_before_a_missing_library(
     code, _, errors = run_cli("export", "latest", "--to", to, cwd=tmp_path)
     assert code == 2
     assert "another program trains it: it has no model of cnn-tui" in errors
+
+
+def test_onnx_export_of_too_many_weights_names_other_formats(trained, monkeypatch):
+    monkeypatch.setattr(onnx_file, "MAX_BYTES", 1_000)
+    with pytest.raises(ConfigError, match=r"an ONNX file holds at most 2 GB; use --to torch-exp"):
+        onnx_file.export(trained[1])

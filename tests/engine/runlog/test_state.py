@@ -510,3 +510,16 @@ def test_longest_silence_of_another_loop_excludes_pauses_and_other_events():
     state = state_after(*logged, *pause, value)
     assert state.longest_gap == pytest.approx(2.0)
     assert state.silence_start == last + 1001
+
+
+def test_time_left_of_an_activity_counts_from_its_first_report():
+    """Images that an earlier process has decoded say nothing about the speed."""
+    state = RunState()
+    for time, done in ((100.0, 500), (100.5, 510), (110.0, 600)):
+        state.apply(
+            events.StageProgressed(time=time, what="decoding images", done=done, total=1_000)
+        )
+        assert (state.progress_seconds_left is None) == (time < 101)
+    assert state.progress_seconds_left == 40.0
+    state.apply(events.StageProgressed(time=120.0, what="resizing images", done=900, total=1_000))
+    assert state.progress_seconds_left is None

@@ -115,7 +115,9 @@ class JsonPrinter:
 def progress_line(state: RunState) -> str:
     """Return the progress of the run in one line."""
     if state.progress is not None:
-        return progress_text(state.progress.what, state.progress.done, state.progress.total)
+        text = progress_text(state.progress.what, state.progress.done, state.progress.total)
+        seconds = state.progress_seconds_left
+        return text if seconds is None else f"{text}  left {duration(seconds)}"
     parts = [f"Epoch {out_of(state.epoch, state.total_epochs)}"] if state.epoch else []
     if state.phase == "validating" and state.prepared:
         parts.append(f"validation {state.validated_images:,}/{state.prepared.val_images:,}")

@@ -109,10 +109,15 @@ def _stage_line(state: RunState, width: int) -> Content:
     progress = state.progress
     if progress is None or not progress.total:
         return Content.assemble((name, "bold"), (seconds, "$muted"))
-    count = f"{progress.what}  {progress.done:,}/{progress.total:,}"
+    count = f"{progress.what}  {progress.done:,}/{progress.total:,}{_left(state)}"
     room = max(MIN_BAR, width - len(name) - len(count) - len(seconds) - 4)
     bar = colored_bar(progress.done / progress.total, room)
     return Content.assemble((name, "bold"), "  ", bar, f"  {count}", (seconds, "$muted"))
+
+
+def _left(state: RunState) -> str:
+    seconds = state.progress_seconds_left
+    return "" if seconds is None else f"  left {duration(seconds)}"
 
 
 def _result(state: RunState, status: str) -> Content:
