@@ -37,7 +37,8 @@ def find_checkpoint(
     done = len(state.epochs)
     if epochs is not None and epochs <= done:
         raise ConfigError(f"--epochs {epochs}: {done} are done already; use a larger number")
-    if epochs is None and state.phase == "done":
+    # A run that several processes are to train longer has more epochs in its log already.
+    if epochs is None and state.phase == "done" and state.total_epochs <= done:
         raise ConfigError(
             f"run {run.id}: is done, after {done} epochs; to train longer: "
             f"{command_for('resume', run, '--epochs', str(done + 1))}"

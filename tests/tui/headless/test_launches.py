@@ -137,8 +137,11 @@ def test_run_goes_on_after_a_process_was_killed(tmp_path, start):
     assert (state.status, damaged) == ("stopped", 0)
     assert [epoch.epoch for epoch in state.epochs] == [*range(1, len(state.epochs) + 1)]
     assert "Traceback" not in output
-    result = cnn_tui("resume", "--epochs", state.epoch + 1, cwd=tmp_path)  # as many as before
-    assert (result.returncode, read_state(run)[0].processes) == (0, 2)
+    for epochs in (state.epoch + 1, state.epoch + 2):  # stopped before, and then done
+        result = cnn_tui("resume", "--epochs", epochs, cwd=tmp_path)  # as many as before
+        state, _ = read_state(run)
+        assert (result.returncode, state.processes, len(state.epochs)) == (0, 2, epochs)
+        assert f"Epoch: {epochs}/{epochs}" in result.stdout
 
 
 def test_second_signal_kills_all_processes(tmp_path, start):

@@ -102,7 +102,9 @@ def follow_launch(run: RunDirectory, process_id: int, *, as_json: bool, skip_byt
     printer: Printer = JsonPrinter(out) if as_json else LinePrinter(out, err)
     state, reader = read_shown(run, printer, skip_bytes)
     follow(state, reader, printer, lambda _: not run.is_live(""))
-    if state.finished is None or not state.has_ended:
+    # The log of a resumed run has an earlier end.
+    has_begun = run.events.stat().st_size > skip_bytes
+    if state.finished is None or not state.has_ended or not has_begun:
         raise TrainingError(
             f"run {run.id}: its processes ended without a word, see {run.console}; "
             f"{how_to_resume(state, run)}"
