@@ -137,7 +137,7 @@ class SuspectList:
                 Content(""),
                 Content.assemble(("given       ", "$muted"), (given, "bold")),
                 *_facts(suspect, other),
-                Content.assemble(("score       ", "$muted"), f"{suspect.score:.2f}"),
+                Content.assemble(("score       ", "$muted"), f"{suspect.score:.3f}"),
                 *mark_fact(marked),
             ],
             likely,
@@ -151,7 +151,7 @@ def _count_text(kind: Kind, count: int) -> str:
 
 def _captions(suspect: Suspect, likely: str) -> tuple[Content, Content]:
     """Return the second and the third line below a suspect."""
-    score = Content.styled(f"  {suspect.score:.2f}", "$muted")
+    score = Content.styled(f"  {suspect.score:.3f}", "$muted")
     if suspect.kind == "duplicate":
         other = safe_text(PurePath(suspect.other).name, MAX_NAME)
         return Content.assemble("≈ ", (likely, "bold")), Content.styled(f"  {other}", "$muted")
