@@ -34,7 +34,7 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """What all sides train on."""
+    """Images and time that all sides have."""
 
     folder: str
     """Folder with `train` and `test`."""

@@ -106,7 +106,7 @@ class CapturedFeatureMaps:
     """float32 [n, classes]."""
 
     heatmaps: Sequence[Heatmap | None]
-    """What speaks for the most probable class in each sample."""
+    """Of each sample, for its most probable class."""
 
     filters: Filters | None
     filter_values: bytes

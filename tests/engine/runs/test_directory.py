@@ -79,7 +79,7 @@ def test_caches_without_a_home_directory_cannot_be_written(no_home, run_cli, tmp
     code, _, errors = run_cli("data", cwd=tmp_path)
     assert (code, errors.count("\n")) == (0, 1)
     with pytest.raises(NotADirectoryError):
-        cache.NewEntry(cache.entry_path(tmp_path), 1)
+        cache.entry_path(tmp_path).parent.mkdir(parents=True)
 
 
 def test_hints_and_image_folders_need_no_default_directory(no_home, tmp_path):

@@ -73,11 +73,14 @@ def assert_same_columns(named, plain_named):
 
 
 @pytest.mark.parametrize("size", [(200, 60), (80, 24), (40, 12)])
-async def test_columns_of_a_run_align_with_any_names(tmp_path, size):
+async def test_columns_of_a_run_align_with_any_names(tmp_path, monkeypatch, size):
     """Emoji, joiners and wide characters shift no column (Textualize/textual#5980, rich#148)."""
     texts = []
-    for number, to_name in enumerate((str, plain)):
-        app = Dashboard(RunScreen(run_named(tmp_path / str(number), "1124-0412-amber", to_name)))
+    for to_name in (str, plain):
+        directory = tmp_path / to_name.__name__
+        directory.mkdir()
+        monkeypatch.chdir(directory)
+        app = Dashboard(RunScreen(run_named(Path("runs"), "1124-0412-amber", to_name)))
         async with app.run_test(size=size) as pilot:
             texts.append(await screens_after(pilot, "1", "2", "m", "m", "f", "3", "4", "5"))
     assert r"\u" not in texts[0]

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import os
+import re
 
 import pytest
 
@@ -239,7 +240,8 @@ async def test_damaged_validation_file_is_a_sentence(live_run, content):
         await press(pilot, "3")
         app.screen.poll()
         await settled(pilot)
-        assert VALIDATION_MISTAKES_FILE in screen_text(app)
+        text = re.sub(r"[│\s]", "", screen_text(app))  # a long path takes several lines
+        assert VALIDATION_MISTAKES_FILE in text
         await press(pilot, "enter", "l", "m", "end", "w")
         (live_run.path / VALIDATION_MISTAKES_FILE).unlink()
         app.screen.poll()

@@ -117,6 +117,6 @@ def test_commands_print_ascii_without_utf8(tmp_path, run_cli, monkeypatch, comma
 def test_names_of_piped_predictions_are_kept_without_utf8(monkeypatch, capsys):
     """A script that reads the lines under LC_ALL=C gets the paths as they are."""
     monkeypatch.setenv("LC_ALL", "C")
-    show = _printer(("Käse",), 1, as_json=False, as_csv=False, pictures=True)
+    show = _printer(("Käse",), 1, as_json=False, as_csv=False, pictures=True, why=False)
     show(Prediction(path="käse.jpg", target=None, top=(("Käse", 1.0),), pixels=b"", size=0))
     assert capsys.readouterr().out == "Käse 100.0%  käse.jpg\n"
