@@ -34,12 +34,19 @@ READ_LATE = {
 }
 """Variables that no library reads while it is loaded."""
 
+SET_BY_LIBRARIES = {
+    *("TORCHINDUCTOR_CACHE_DIR", "PYTORCH_NVML_BASED_CUDA_CHECK", "TF_FORCE_GPU_ALLOW_GROWTH"),
+    *("KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK"),
+}
+"""Variables that Transformers, Lightning and Keras set when a test imports them; a program that a
+user starts does not have them."""
+
 
 def environment(**changes: str) -> dict[str, str]:
     """Return this process's environment, with the import path of the tests."""
     paths = os.pathsep.join(str(Path(path).absolute()) for path in sys.path if path)
     values = {**os.environ, "PYTHONPATH": paths, "TERM": "xterm-256color", **changes}
-    dropped = {"LINES", "COLUMNS", "CI", "INSIDE_EMACS"} - changes.keys()
+    dropped = {"LINES", "COLUMNS", "CI", "INSIDE_EMACS", *SET_BY_LIBRARIES} - changes.keys()
     return {key: value for key, value in values.items() if key not in dropped}
 
 
