@@ -1,7 +1,7 @@
 """Effect of marks on a data set: images that are left out, and labels that change."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from cnn_engine.config.suggestion import suggest
@@ -35,18 +35,31 @@ class AppliedMarks:
     digest: str
     """Digest of the images that are left out, and of the new labels."""
 
-    def summary(self) -> str:
-        """Return `12 dropped, 3 relabelled`; empty if nothing changes."""
+    def summary(self, test: Collection[int]) -> str:
+        """Return `12 dropped, 3 relabelled, 2 of them test images`; empty if nothing changes.
+
+        Args:
+            test: Positions of the test images, without marks.
+        """
         counts = {"dropped": len(self.dropped), "relabelled": len(self.labels)}
-        return ", ".join(f"{count:,} {verb}" for verb, count in counts.items() if count)
+        texts = [f"{count:,} {verb}" for verb, count in counts.items() if count]
+        if tested := sum(image in self.dropped or image in self.labels for image in test):
+            texts.append(f"{tested:,} of them {'test images' if tested > 1 else 'a test image'}")
+        return ", ".join(texts)
 
-    def identity(self) -> str:
+    def identity(self, test: Collection[int]) -> str:
         """Return the summary with the digest; empty if nothing changes."""
-        return f"{self.summary()} ({self.digest})" if self.digest else ""
+        return f"{self.summary(test)} ({self.digest})" if self.digest else ""
 
-    def notice(self) -> str:
+    def notice(self, test: Collection[int]) -> str:
         """Return a text on the effect of the marks, and on marked images that are gone."""
-        text = f"marks in {self.file.path}: {self.summary() or 'no image is dropped or relabelled'}"
+        summary = self.summary(test)
+        text = f"marks in {self.file.path}: {summary or 'no image is dropped or relabelled'}"
+        if "test image" in summary:
+            text += (
+                "; this test is not comparable with those of other runs, and looks better than the "
+                "model is if the images were chosen by its mistakes"
+            )
         if not (count := len(self.missing)):
             return text
         subject = "1 marked image is" if count == 1 else f"{count:,} marked images are"

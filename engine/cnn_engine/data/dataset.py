@@ -210,16 +210,17 @@ def _marked(data: DataSet, file: MarksFile) -> tuple[DataSet, str]:
     for index, label in applied.labels.items():
         labels[index] = label
     is_used[list(applied.dropped)] = False
+    test = data.test.tolist()
     marked = replace(
         data,
         labels=labels,
         relabelled={index: given[index] for index in applied.labels},
-        marks=applied.identity(),
+        marks=applied.identity(test),
         train=data.train[is_used[data.train]],
         val=data.val[is_used[data.val]],
         test=data.test[is_used[data.test]],
     )
-    return marked, applied.notice()
+    return marked, applied.notice(test)
 
 
 def _read(config: DataConfig, progress: Progress) -> RawImages:

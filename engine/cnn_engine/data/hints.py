@@ -1,12 +1,14 @@
 """Hints at what in a folder of images would keep a run from learning, from a sample of them."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import torch
 from torch.nn.functional import adaptive_avg_pool2d
 
 from cnn_engine.config.schema import Config
 from cnn_engine.data.dataset import DataSet
+from cnn_engine.data.marks import MARKS_FILE
 from cnn_engine.data.mirrored import mirrored_text, pairs_by_content, pairs_by_name
 from cnn_engine.system.program import shell_command
 
@@ -18,9 +20,17 @@ DARK = 63
 
 
 def hints(data: DataSet, config: Config) -> Iterator[str]:
-    """Yield hints on the images and their classes; none for a known data set."""
+    """Yield hints on settings, and on images and classes unless they are a known data set."""
+    if (config.model.name, config.optimizer.name) == ("torchvision", "muon"):
+        yield (
+            "muon takes long for the large layers of torchvision's networks, on a processor longer "
+            "than all else: the preset transfer has a suitable optimizer"
+        )
     if not data.paths:
         return
+    marks = Path(config.data.path or "") / MARKS_FILE
+    if config.data.marks == "ignore" and marks.exists():
+        yield f"the marks in {marks} are not used, because of data.marks = ignore"
     brightest = max(int(data.images[index].max()) for index in data.train_sample())
     if brightest <= DARK:
         table = ("--table", config.data.table) if config.data.table else ()

@@ -62,6 +62,9 @@ class RunMargins(NamedTuple):
     label_errors: int
     """Estimated number of wrong labels among the validation images; 0 without any."""
 
+    held_out: int
+    """Number of these validation images."""
+
 
 class Ranking(NamedTuple):
     """Images by suspicion."""
@@ -100,7 +103,8 @@ def label_margins(run: RunDirectory, state: RunState, data: DataSet) -> RunMargi
             "false, trained it"
         )
     estimate = count_label_errors(predictions, len(data.classes)) if predictions else 0
-    return RunMargins(mean_margins(parts), " and ".join(phrases), estimate)
+    held_out = len(predictions.names) if predictions else 0
+    return RunMargins(mean_margins(parts), " and ".join(phrases), estimate, held_out)
 
 
 def _training_margins(run: RunDirectory, data: DataSet, epochs: int) -> tuple[LabelMargins, int]:

@@ -54,6 +54,7 @@ def group_margins(
             mean_margins([each.margins for each in found]),
             f"{own.method}, the mean of {len(found)} runs",
             sum(each.label_errors for each in found),
+            sum(each.held_out for each in found),
         ),
         notices,
     )

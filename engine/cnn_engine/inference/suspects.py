@@ -66,7 +66,7 @@ class FoundSuspects:
                         rank=rank,
                         path=name,
                         given=data.classes[labels[image.image]],
-                        likely=data.classes[image.likely],
+                        likely="" if image.kind == "outlier" else data.classes[image.likely],
                         score=image.score,
                         other=image.other,
                         mark=mark.mark if mark else "",
@@ -152,8 +152,9 @@ def _by_label(
     found.notices.extend(notices)
     if margins.label_errors:
         found.notices.append(
-            f"about {margins.label_errors:,} of the labels that were held out are wrong "
-            "(estimated by confident learning)"
+            f"about {margins.label_errors:,} of {margins.held_out:,} labels of images that were "
+            "not trained on are wrong, estimated by confident learning; with a weak model the "
+            "estimate is too high"
         )
     ranking = by_label(margins.margins, margins.method)
     found.rankings.append(ranking)

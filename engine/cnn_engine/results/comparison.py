@@ -200,32 +200,13 @@ def _disagreement(first: RunResults, other: RunResults) -> Disagreement | str:
         return f"{other.run.id}: {other.predictions_error}"
     if _have_same_images(first, other):
         return count_disagreements(first.predictions.is_correct, other.predictions.is_correct)
-    if first.config.get("marks") != other.config.get("marks") and _have_same_folder(first, other):
-        common = _on_common_images(first.predictions, other.predictions)
-        if common:
-            return count_disagreements(*zip(*common, strict=True))
+    marks = first.config.get("marks"), other.config.get("marks")
+    if marks[0] != marks[1] and any("test image" in (each or "") for each in marks):
+        return (
+            f"{other.run.id}: marks drop or relabel other test images than those of "
+            f"{first.run.id}; the result would depend on how they were chosen"
+        )
     return f"{other.run.id}: was tested on other images than {first.run.id}"
-
-
-def _have_same_folder(first: RunResults, other: RunResults) -> bool:
-    """Return True if the images of both runs are files of one folder, with the same classes."""
-    prepared, other_prepared = first.state.prepared, other.state.prepared
-    if prepared is None or other_prepared is None:
-        return False
-    folder = (prepared.source, prepared.classes)
-    return folder == (other_prepared.source, other_prepared.classes)
-
-
-def _on_common_images(first: Predictions, other: Predictions) -> list[tuple[bool, bool]]:
-    """Return if both are correct, for each image that no marks drop or relabel for one of them."""
-    images = zip(other.names, other.target, strict=True)
-    correct = dict(zip(images, other.is_correct, strict=True))
-    pairs = zip(first.names, first.target, first.is_correct, strict=True)
-    return [
-        (is_correct, correct[name, target])
-        for name, target, is_correct in pairs
-        if (name, target) in correct
-    ]
 
 
 def _have_same_images(first: RunResults, other: RunResults) -> bool:

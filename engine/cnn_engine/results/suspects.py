@@ -67,7 +67,7 @@ class SuspectRow(NamedTuple):
     """Name of the given class."""
 
     likely: str
-    """Name of the likelier class; that of the given class if unknown."""
+    """Name of the likelier class; empty if unknown, as of outliers."""
 
     score: float
     other: str

@@ -566,7 +566,8 @@ class Engine:
         run = self._recorder.run.path
         if self._recorder.state.prepared is not None:
             return find_run_marks(run)
-        marks = find_marks(self._request.config.data)
+        earlier = self._request.marks_of
+        marks = find_run_marks(earlier) if earlier else find_marks(self._request.config.data)
         save_run_marks(run, marks)
         return marks
 

@@ -35,6 +35,10 @@ class Request:
     group: str = ""
     """Id of the first run of the series that it belongs to; empty if none."""
 
+    marks_of: Path | None = None
+    """Directory of a run whose marks on the images are used, as of the first one of a series; None
+    to read the marks beside the images."""
+
     command: tuple[str, ...] = ()
     """Command line that started it, word by word."""
 

@@ -9,6 +9,7 @@ from statistics import mean, stdev
 
 import pytest
 
+from cnn_engine.data.marks import Marked, write_marks
 from cnn_engine.errors import ConfigError
 from cnn_engine.runs.directory import list_runs
 from cnn_engine.runs.lookup import find_run
@@ -18,6 +19,7 @@ from cnn_tui.cli.options import parse_time
 from cnn_tui.headless.series import Series, plan_series
 from cnn_tui.reports.run import show_run
 from cnn_tui.reports.series import Spread, print_series
+from photos_for_tests import make_photos
 from runs_for_tests import wait_until
 from terminal import CLI, ENDLESS_RUN, SET_SMALL, environment
 
@@ -98,6 +100,28 @@ def test_folds_report_the_accuracy_over_all_images(tmp_path, run_series, capfd):
     assert "unknown, as there is not one run for each of 3 folds, but for: 1, 2" in (
         capfd.readouterr().out
     )
+
+
+def test_marks_that_change_meanwhile_do_not_count(tmp_path, run_cli, monkeypatch):
+    """All runs of a series have the marks of the first one, so that they have the same images."""
+    photos = tmp_path / "photos"
+    make_photos(photos, per_class=20)
+    names = [path.relative_to(photos).as_posix() for path in sorted(photos.glob("*/*"))]
+    write_marks(photos, {names[0]: Marked("drop")})
+    train = Series._train
+
+    def train_and_mark(self, request, run):
+        code = train(self, request, run)
+        write_marks(photos, {name: Marked("drop") for name in names[:5]})
+        return code
+
+    monkeypatch.setattr(Series, "_train", train_and_mark)
+    options = ["--repeat", 2, "--epochs", 1, *SET_SMALL, "--set", "data.image_size=16"]
+    result = run_cli("run", "folder", "--data-dir", photos, *options, cwd=tmp_path)
+    assert result.code == 0, result.errors
+    states = [read_state(run)[0] for run in list_runs(tmp_path / "runs")]
+    assert len({state.prepared.environment["marks"] for state in states}) == 1
+    assert states[0].prepared.environment["marks"].startswith("1 dropped")
 
 
 def test_folds_are_refused_where_they_make_no_sense(tmp_path, run_cli):

@@ -52,7 +52,7 @@ def mark(  # noqa: PLR0913 - one parameter per option
     names = [*_names(folder, images or ())]
     is_chosen = relabel is not None, drop, keep, clear
     if not names and not any(is_chosen):
-        _print_marks(read_marks(folder), as_json=as_json)
+        _print_marks(folder, read_marks(folder), as_json=as_json)
         return
     if not names:
         raise ConfigError("data mark: name the images to mark")
@@ -66,11 +66,11 @@ def mark(  # noqa: PLR0913 - one parameter per option
         )
     marks = change_marks(folder, dict.fromkeys(names, marked))
     if as_json:
-        _print_marks(marks, as_json=True)
+        _print_marks(folder, marks, as_json=True)
         return
     word = "no longer marked" if marked is None else f"marked: {' '.join(filter(None, marked))}"
     count = f"{len(names):,} image{'s' * (len(names) != 1)}"
-    print(escaped(f"{count} {word}. {_counts(marks)}", 2000))
+    print(escaped(f"{count} {word}. {_counts(folder, marks)}", 2000))
 
 
 def _names(folder: Path, images: Sequence[str]) -> Iterator[str]:
@@ -116,7 +116,7 @@ def _check_class(folder: Path, name: str) -> None:
         )
 
 
-def _print_marks(marks: "Marks", *, as_json: bool) -> None:
+def _print_marks(folder: Path, marks: "Marks", *, as_json: bool) -> None:
     if as_json:
         print(
             to_json(
@@ -129,12 +129,14 @@ def _print_marks(marks: "Marks", *, as_json: bool) -> None:
         return
     for name, (mark_, class_name) in sorted(marks.items()):
         print(escaped(f"{mark_:<8} {name}{f' → {class_name}' if class_name else ''}", 4000))
-    print(_counts(marks), file=sys.stderr)
+    print(_counts(folder, marks), file=sys.stderr)
 
 
-def _counts(marks: "Marks") -> str:
+def _counts(folder: Path, marks: "Marks") -> str:
     if not marks:
         return "No image is marked."
+    gone = sum(not (folder / name).is_file() for name in marks)
+    missing = f"; {gone:,} marked image{'s do' if gone > 1 else ' does'} not exist" * bool(gone)
     counted = Counter(marked.mark for marked in marks.values())
     counts = ", ".join(f"{count:,} {mark_}" for mark_, count in sorted(counted.items()))
-    return f"Marked in all: {counts}; the next run honours them."
+    return f"Marked in all: {counts}; the next run honours them{missing}."

@@ -167,6 +167,8 @@ def _best_line(event: events.CheckpointSaved, old: float, new: float) -> str:
     metric = best_metric(event.metric)
     name = metric.name.removeprefix("validation ")
     verb = "increased" if metric.is_higher_better else "decreased"
+    if old == new and metric.is_higher_better:
+        verb = "is as high as before"
     change = f"({old:.4f} --> {new:.4f})"
     return f"Validation {name} {verb} {change}. Saving model as {event.file}"
 

@@ -78,18 +78,23 @@ class Series:
         """Train all runs, print each result on stderr, and return the first non-zero exit code."""
         StopSignals(self._stop, self._quit_now)
         hangup_proof_streams(self._console)
-        group, exit_code = "", 0
+        group, exit_code, marks_of = "", 0, None
         for planned in self.planned:
             run = self.current = create_run(self.runs_dir)
             group = group or run.id
-            code = self._train(replace(planned.request, group=group), run)
+            # Marks that change meanwhile would make their images different.
+            code = self._train(replace(planned.request, group=group, marks_of=marks_of), run)
+            marks_of = marks_of or run.path
             summary = read_summary(run)
             self.done.append((planned, summary))
             self._print_result(planned, summary)
             exit_code = exit_code or code
             if self.stopped_by is not None:
+                left = len(self.planned) - len(self.done)
+                others = "; those after it are not started" if left else ""
                 notify(
-                    f"stopped in run {len(self.done)} of {len(self.planned)}. {resume_hint(run)}"
+                    f"stopped in run {len(self.done)} of {len(self.planned)}{others}. "
+                    f"{resume_hint(run)}"
                 )
                 return 128 + self.stopped_by
             if code and self.stop_on_failure:

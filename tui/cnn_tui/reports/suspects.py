@@ -91,7 +91,7 @@ def _drawn(suspect: Suspect, console: Console) -> Text:
 def _classes(row: SuspectRow) -> str:
     """Return `cat → dog`: the given class and the likelier one, if there is one."""
     given = safe_text(row.given, MAX_NAME_LENGTH)
-    if row.likely == row.given:
+    if not row.likely:
         return given
     return f"{given} → {safe_text(row.likely, MAX_NAME_LENGTH)}"
 

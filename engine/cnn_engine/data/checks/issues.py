@@ -64,7 +64,7 @@ def _marks(checked: CheckedFolder, config: DataConfig) -> Iterator[Issue]:
     yield Issue(
         kind="marks",
         severity="warning" if applied.missing else "note",
-        text=applied.notice(),
+        text=applied.notice(range(listing.train_count + listing.val_count, len(listing.files))),
         advice="Counts are without marks. To train without them: --set data.marks=ignore",
         files=tuple(checked.paths[position] for position in sorted(applied.dropped)),
     )

@@ -28,8 +28,15 @@ from cnn_tui.live.threads import in_thread
 MARK_KEYS = {"relabel", "drop", "keep", "unmark"}
 """Names of the keys that change the mark of an image."""
 
+CHANGES_TEST = (
+    "This is a test image: without it, or with another label, the next run has another test, which "
+    "is not comparable with this one"
+)
 NO_HEATMAP = "No heatmap is saved: the network has no feature maps, or an older version tested it"
-NO_HEATMAP_YET = "No heatmap of this image is saved; mistakes of the test have one"
+NO_HEATMAP_YET = (
+    "No heatmap of this image is saved: mistakes of the test have one, and suspects once "
+    "`cnn-tui data suspects` has found them"
+)
 
 BYTES_PER_CELL = 34
 """Bytes that a cell of an image takes on a terminal with true colour, about."""
@@ -69,6 +76,8 @@ class MistakesView(View):
         """The list that is shown."""
         self._next_images = 0.0
         """Time before which new images of a validation are drawn only after a key."""
+        self._has_warned = False
+        """True once the user knows about marks of test images."""
         self._marking = asyncio.Lock()
         """Held while a mark is written, so that several are written one after the other."""
 
@@ -227,6 +236,12 @@ class MistakesView(View):
         if self._files.mark_error:
             self._report(self._files.mark_error)
             return
+        changes_test = marked is not None and marked.mark != "keep"
+        if self._shown_name == "test" and changes_test and not self._has_warned:
+            self._report(CHANGES_TEST)
+            self._has_warned = True
+        # The end of training must not show another list under the fingers.
+        self._choice = self._choice._replace(list_name=self._shown_name)
         self._write_mark(self.grid.selected, name, marked)
         self.grid.move(1, 0)
 
