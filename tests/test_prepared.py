@@ -1,9 +1,13 @@
 """A copy of a prepared process is like a new process."""
 
+import os
 import signal
 import sys
+from unittest import mock
 
-from prepared import can_copy
+import pytest
+
+from prepared import BEFORE_TESTS, can_copy
 from terminal import Terminal
 
 SEEN = """
@@ -18,6 +22,14 @@ for stream in (sys.stdin, sys.stdout, sys.stderr, sys.__stdout__):
 print("cnn_tui" in sys.modules)
 os.kill(os.getpid(), 15) if "killed" in sys.argv else sys.exit(3)
 """
+
+
+@pytest.fixture(autouse=True)
+def _as_before_tests(monkeypatch):
+    """Undo what earlier tests of this process have left in its environment and import path."""
+    monkeypatch.setattr(sys, "path", BEFORE_TESTS["PYTHONPATH"].split(os.pathsep))
+    with mock.patch.dict(os.environ, BEFORE_TESTS, clear=True):
+        yield
 
 
 def output(directory, *command):
