@@ -1,20 +1,23 @@
 """Margins of the labels of a run's images, joined over the runs of its group."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 
 from cnn_engine.config.presets import from_dict
-from cnn_engine.data.dataset import DataSet, load_dataset
-from cnn_engine.data.marks import find_run_marks
+from cnn_engine.data.dataset import DataSet
 from cnn_engine.errors import DataError, UserError
 from cnn_engine.evaluation.label_scores import mean_margins
 from cnn_engine.evaluation.suspects import RunMargins, label_margins
+from cnn_engine.inference.run_images import load_run_images
 from cnn_engine.progress import Progress
 from cnn_engine.runlog.state import RunState
-from cnn_engine.runs.directory import RunDirectory, iter_runs
-from cnn_engine.runs.summary import read_state, read_summary
+from cnn_engine.runs.directory import RunDirectory
+from cnn_engine.runs.series import runs_of_series
+from cnn_engine.runs.summary import read_state
+
+SEED_AND_FOLD = {"train.seed", "data.fold"}
+"""Keys in which repetitions of a run differ."""
 
 
 def group_margins(
@@ -30,7 +33,7 @@ def group_margins(
         run: The run.
         state: Its state.
         data: Its images.
-        path: Directory of the images.
+        path: Directory that the images were moved to; None if they were not.
         progress: Called with the progress; may raise to stop.
 
     Raises:
@@ -39,9 +42,10 @@ def group_margins(
         ConfigError: a newer version of cnn-tui wrote it.
     """
     own, notices = label_margins(run, state, data), list[str]()
-    group = state.started.group if state.started else ""
     found = [own]
-    for other in _repetitions(run, state, group) if group else ():
+    for other in runs_of_series(run, SEED_AND_FOLD):
+        if other.id == run.id:
+            continue
         progress("reading the runs of the group", len(found), 0)
         try:
             found.append(_other_margins(other, data, path, progress))
@@ -60,29 +64,6 @@ def group_margins(
     )
 
 
-def _repetitions(run: RunDirectory, state: RunState, group: str) -> Iterator[RunDirectory]:
-    """Yield the other runs of a group that differ in seed and fold only."""
-    config = _without_seed_and_fold(state)
-    for other in iter_runs(run.path.parent):
-        try:
-            if other.id == run.id or read_summary(other).group != group:
-                continue
-            other_state, _ = read_state(other)
-        except UserError:  # as far as known, it is of another group
-            continue
-        if _without_seed_and_fold(other_state) == config:
-            yield other
-
-
-def _without_seed_and_fold(state: RunState) -> dict[str, Any]:
-    return {
-        f"{table}.{key}": value
-        for table, values in state.config.items()
-        for key, value in values.items()
-        if (table, key) not in (("train", "seed"), ("data", "fold"))
-    }
-
-
 def _other_margins(
     run: RunDirectory, data: DataSet, path: str | None, progress: Progress
 ) -> RunMargins:
@@ -93,9 +74,7 @@ def _other_margins(
     """
     state, _ = read_state(run)
     tables: dict[str, Any] = {key: state.config[key] for key in ("data", "train")}
-    config = from_dict(tables)
-    images = config.data if path is None else config.data.moved_to(path)
-    other = load_dataset(images, config.train.seed, progress, find_run_marks(run.path))
+    other = load_run_images(run, from_dict(tables), path, progress)
     same_images = other.paths == data.paths and other.images.shape == data.images.shape
     if not same_images or not torch.equal(other.labels, data.labels):
         raise DataError("it has other images, labels or marks")

@@ -4,12 +4,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from cnn_engine.checkpoints.compat import check_images
-from cnn_engine.data.dataset import DataSet, load_dataset
+from cnn_engine.data.dataset import DataSet
 from cnn_engine.data.identity import image_values
 from cnn_engine.data.loader import make_loader
-from cnn_engine.data.marks import find_run_marks
 from cnn_engine.errors import DataError, StorageError, UserError
 from cnn_engine.evaluation.report import evaluate_test_set, save_results
+from cnn_engine.inference.run_images import load_run_images
 from cnn_engine.inference.trained import TrainedModel, load_trained_model
 from cnn_engine.inspection.heatmaps import explain_images
 from cnn_engine.progress import Progress
@@ -78,8 +78,7 @@ def retest(
     trained = load_trained_model(run, allow_code=allow_code)
     assert state.prepared is not None, "load_trained_model requires it"  # noqa: S101
     config = trained.config
-    images = config.data if path is None else config.data.moved_to(path)
-    data = load_dataset(images, config.train.seed, progress, find_run_marks(run.path))
+    data = load_run_images(run, config, path, progress)
     check_images(state.prepared, data)
     loader = make_loader(trained.device, data, config.data.mean, config.data.std)
     with trained.autocast():

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from cnn_engine.checkpoints.compat import check_images
-from cnn_engine.data.dataset import DataSet, load_dataset
+from cnn_engine.data.dataset import DataSet
 from cnn_engine.data.loader import TensorLoader, make_loader
-from cnn_engine.data.marks import FILE_SOURCES, Marks, find_run_marks, read_marks
+from cnn_engine.data.marks import FILE_SOURCES, Marks, read_marks
 from cnn_engine.evaluation.conflicting_duplicates import conflicting_duplicates
 from cnn_engine.evaluation.outliers import outlier_scores, penultimate_features
 from cnn_engine.evaluation.pictures import Explain
@@ -22,6 +22,7 @@ from cnn_engine.evaluation.suspects import (
     pictured_suspects,
 )
 from cnn_engine.inference.group_margins import group_margins
+from cnn_engine.inference.run_images import load_run_images
 from cnn_engine.inference.trained import TrainedModel, load_trained_model
 from cnn_engine.inspection.heatmaps import explain_images
 from cnn_engine.progress import Progress
@@ -99,11 +100,10 @@ def find_suspects(
     state, _ = read_state(run)
     trained = load_trained_model(run, allow_code=allow_code)
     config = trained.config
-    if path is not None:
-        config = config.model_copy(update={"data": config.data.moved_to(path)})
-    data = load_dataset(config.data, config.train.seed, progress, find_run_marks(run.path))
+    folder = path or config.data.path
+    data = load_run_images(run, config, path, progress)
     check_images(state.prepared, data)
-    has_marks = config.data.source in FILE_SOURCES and config.data.path is not None
+    has_marks = config.data.source in FILE_SOURCES and folder is not None
     loader = make_loader(trained.device, data, config.data.mean, config.data.std)
     notices: list[str] = []
 
@@ -115,11 +115,11 @@ def find_suspects(
     found = FoundSuspects(
         data=data,
         rankings=[],
-        marks=read_marks(Path(config.data.path or "")) if has_marks else {},
+        marks=read_marks(Path(folder or "")) if has_marks else {},
         explain=explain,
         notices=notices,
     )
-    labels = _by_label(run, state, found, config.data.path, progress)
+    labels = _by_label(run, state, found, path, progress)
     indices = torch.cat([data.train, data.val])
     progress("comparing images", 0, len(indices))
     found.rankings.append(_by_duplicate(data, indices, labels))

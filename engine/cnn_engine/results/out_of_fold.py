@@ -1,14 +1,13 @@
 """Predictions for all images of a cross-validation, each by the run that was not trained on it."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from cnn_engine.errors import DataError
 from cnn_engine.results.metrics import Rate
 from cnn_engine.results.predictions import Prediction, read_validation_predictions
-from cnn_engine.runlog.events import RunStarted
 from cnn_engine.runlog.state import RunState
-from cnn_engine.runs.directory import RunDirectory, first_event, iter_runs
+from cnn_engine.runs.directory import RunDirectory
+from cnn_engine.runs.series import runs_of_series
 from cnn_engine.runs.summary import read_state
 
 
@@ -22,21 +21,7 @@ def fold_of(state: RunState) -> tuple[int, int] | None:
 
 def runs_of_folds(run: RunDirectory) -> list[RunDirectory]:
     """Return the runs of the same series that differ in their fold only, with the run itself."""
-    own = first_event(run)
-    if not isinstance(own, RunStarted) or not own.group:
-        return []
-    return [
-        other
-        for other in iter_runs(run.path.parent)
-        if isinstance(started := first_event(other), RunStarted)
-        and started.group == own.group
-        and _without_fold(started) == _without_fold(own)
-    ]
-
-
-def _without_fold(started: RunStarted) -> dict[str, Any]:
-    data = started.config.get("data")
-    return started.config | {"data": data | {"fold": None} if isinstance(data, dict) else data}
+    return runs_of_series(run, {"data.fold"})
 
 
 def out_of_fold_predictions(runs: Sequence[RunDirectory]) -> list[Prediction]:
