@@ -13,8 +13,10 @@ def wait_for_all(futures: Sequence[Future[Any]], report: Callable[[int], None]) 
 
     Args:
         futures: Futures to wait for.
-        report: Called every `PROGRESS_SECONDS` with the number done; may raise to abort.
+        report: Called at once and every `PROGRESS_SECONDS` with the number done; may raise to
+            abort.
     """
+    report(sum(future.done() for future in futures))
     while (waited := wait(futures, PROGRESS_SECONDS, FIRST_EXCEPTION)).not_done:
         _raise_first(waited.done)
         report(len(waited.done))
