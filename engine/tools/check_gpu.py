@@ -45,6 +45,7 @@ from cnn_engine.runs.directory import RunDirectory, create_run
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.session.engine import Engine
 from cnn_engine.session.request import Request
+from cnn_engine.system.installation import extra_command
 from cnn_engine.training.control import Control
 from cnn_engine.training.trainer import Trainer
 
@@ -394,7 +395,9 @@ class _UtilizationMeter:
         self._stopping.set()
         self._thread.join()
         busy = [percentage for percentage in self._percentages if percentage > 5]
-        return f"{median(busy):.0f}%" if busy else "unknown: pip install nvidia-ml-py"
+        if not busy:
+            return f"unknown; install nvidia-ml-py with: {extra_command('gpu', 'nvidia-ml-py')}"
+        return f"{median(busy):.0f}%"
 
 
 def _train(preset: str, settings: list[str], runs_dir: Path) -> list[Event]:

@@ -9,6 +9,9 @@ from cnn_engine.system.optional import import_optional
 
 MODEL_FILE = "model.safetensors"
 
+NEEDS = "cnn-tui, safetensors"
+"""Libraries that its example program imports, as its first line names them."""
+
 
 def export(run: RunDirectory, *, allow_code: bool = False) -> Files:
     """Return the state dict as safetensors, and the files beside it.
@@ -26,7 +29,7 @@ def export(run: RunDirectory, *, allow_code: bool = False) -> Files:
         for name, values in model.trained.model.state_dict().items()
     }
     content: bytes = safetensors.save(weights, {"format": "pt"})
-    needs = "cnn-tui[export]"
+    needs = NEEDS
     network = model.trained.config.model
     if network.is_user_model:
         module = network.name.partition(":")[0]
@@ -39,5 +42,5 @@ def export(run: RunDirectory, *, allow_code: bool = False) -> Files:
         input="float32 [N, channels, size, size]: (pixels / 255 - mean) / std",
         output="float32 [N, classes]: logits; softmax turns them into probabilities",
     )
-    example = files["example.py"].replace(b"cnn-tui[export]", needs.encode(), 1)
+    example = files["example.py"].replace(NEEDS.encode(), needs.encode(), 1)
     return {MODEL_FILE: content, **files, "example.py": example}

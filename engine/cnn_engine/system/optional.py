@@ -4,6 +4,7 @@ from importlib import import_module
 from types import ModuleType
 
 from cnn_engine.errors import ConfigError
+from cnn_engine.system.installation import extra_command
 
 
 def import_optional(name: str, purpose: str) -> ModuleType:
@@ -19,6 +20,6 @@ def import_optional(name: str, purpose: str) -> ModuleType:
     try:
         return import_module(name)
     except ImportError as error:
-        raise ConfigError(
-            f"{purpose}: needs {error.name or name}: pip install 'cnn-tui[export]'"
-        ) from None
+        missing = error.name or name
+        command = extra_command("export", missing)
+        raise ConfigError(f"{purpose}: needs {missing}; install it with: {command}") from None

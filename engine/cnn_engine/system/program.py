@@ -7,6 +7,10 @@ import sys
 from pathlib import Path
 
 NAME = "cnn-tui"
+"""Name of the program, its distribution, and its environment in pipx."""
+
+UVX_ENVIRONMENTS = "archive-v"
+"""Start of the name of the directory, in uv's cache, of the environments of uvx."""
 
 
 def shell_command(*words: str) -> str:
@@ -25,6 +29,10 @@ def _program() -> tuple[str, ...]:
         return sys.orig_argv[0], "-m", "cnn_tui"
     if called.name != NAME or os.sep not in sys.argv[0]:
         return (NAME,)
+    if Path(sys.prefix).parent.name.startswith(UVX_ENVIRONMENTS):
+        from cnn_engine.system.installation import find_installation  # noqa: PLC0415 - only then
+
+        return "uvx", "--from", find_installation().source or NAME, NAME
     found = shutil.which(NAME)
     is_on_path = found is not None and os.path.realpath(found) == os.path.realpath(called)
     return (NAME,) if is_on_path else (sys.argv[0],)

@@ -24,6 +24,7 @@ from cnn_engine.errors import ConfigError, StorageError
 from cnn_engine.export import folder, onnx_file, torch_program
 from cnn_engine.export.model import Exported, load
 from cnn_engine.inference.trained import load_trained_model
+from cnn_engine.system.installation import extra_command
 from recorded_loops import recorded_loop
 from runs_for_tests import RunForTests
 from terminal import environment
@@ -233,7 +234,7 @@ def test_safetensors_export_names_the_module_of_ones_own_network(write_module, t
     assert errors.splitlines()[-1] == f"It needs {needed}"
     program = tmp_path / "model" / "example.py"
     first_line = program.read_text().splitlines()[0]
-    assert "Needs: cnn-tui[export], and the module ownnet" in first_line
+    assert "Needs: cnn-tui, safetensors, and the module ownnet" in first_line
     image = tmp_path / "grey.png"
     Image.new("L", (8, 8)).save(image)
     (tmp_path / "elsewhere").mkdir()
@@ -430,7 +431,8 @@ def test_error_names_missing_library_and_how_to_install_it(
     monkeypatch.syspath_prepend(block_imports(tmp_path / "blocked", missing))
     code, out, errors = export("--to", name, "-o", tmp_path / "model")
     assert (code, out) == (2, "")
-    assert errors == f"cnn-tui: export: needs {missing}: pip install 'cnn-tui[export]'\n"
+    command = extra_command("export")
+    assert errors == f"cnn-tui: export: needs {missing}; install it with: {command}\n"
     assert not (tmp_path / "model").exists()
 
 

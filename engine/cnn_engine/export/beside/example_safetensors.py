@@ -1,4 +1,4 @@
-"""Classify an image: python example.py IMAGE. Needs: cnn-tui[export]."""
+"""Classify an image: python example.py IMAGE. Needs: cnn-tui, safetensors."""
 
 import json
 import sys
