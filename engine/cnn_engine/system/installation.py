@@ -10,10 +10,12 @@ from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
+from urllib.parse import unquote, urlsplit
 
-from cnn_engine.system.program import NAME, UVX_ENVIRONMENTS
+from cnn_engine.system.uvx import is_uvx
+
+NAME = "cnn-tui"
+"""Name of the distribution and of its program."""
 
 Manager: TypeAlias = Literal["pip", "uv pip", "pipx", "uv tool", "uvx"]
 """Program that installs into the environment."""
@@ -89,7 +91,7 @@ def _manager(environment: Path) -> Manager:
         return "pipx"
     if (environment / "uv-receipt.toml").exists():
         return "uv tool"
-    if environment.parent.name.startswith(UVX_ENVIRONMENTS):
+    if is_uvx():
         return "uvx"
     return "uv pip" if find_spec("pip") is None and shutil.which("uv") else "pip"
 
@@ -100,7 +102,7 @@ def _source(origin: dict[str, dict[str, str]]) -> str:
     if vcs := origin.get("vcs_info"):
         revision = vcs.get("requested_revision")
         return f"{vcs.get('vcs')}+{url}" + (f"@{revision}" if revision else "")
-    return url2pathname(urlsplit(url).path) if url.startswith("file:") else url
+    return unquote(urlsplit(url).path) if url.startswith("file:") else url
 
 
 def _python() -> str:

@@ -6,11 +6,9 @@ import shutil
 import sys
 from pathlib import Path
 
-NAME = "cnn-tui"
-"""Name of the program, its distribution, and its environment in pipx."""
+from cnn_engine.system.uvx import is_uvx
 
-UVX_ENVIRONMENTS = "archive-v"
-"""Start of the name of the directory, in uv's cache, of the environments of uvx."""
+NAME = "cnn-tui"
 
 
 def shell_command(*words: str) -> str:
@@ -29,8 +27,8 @@ def _program() -> tuple[str, ...]:
         return sys.orig_argv[0], "-m", "cnn_tui"
     if called.name != NAME or os.sep not in sys.argv[0]:
         return (NAME,)
-    if Path(sys.prefix).parent.name.startswith(UVX_ENVIRONMENTS):
-        from cnn_engine.system.installation import find_installation  # noqa: PLC0415 - only then
+    if is_uvx():
+        from cnn_engine.system.installation import find_installation  # noqa: PLC0415 - slow
 
         return "uvx", "--from", find_installation().source or NAME, NAME
     found = shutil.which(NAME)
