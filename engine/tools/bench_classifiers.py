@@ -199,7 +199,7 @@ def train_ultralytics(task: Task, start: float) -> tuple[float, float]:
         model.train(
             data=task.folder,
             time=(task.seconds - (time.time() - start)) / 3600,
-            epochs=10_000,
+            epochs=100,  # its default; for many more it chooses Muon, which is slow on a processor
             batch=task.batch_size,
             seed=task.seed,
             workers=os.cpu_count() or 1,
