@@ -21,6 +21,7 @@
         suspects.json     training images whose labels are suspicious
         summary.json      cached summary, so that many runs list quickly
         marks.json        the user's star, name, tags and note
+        notify.json       URLs and command for messages about the run, readable by its user only
     runs/.trash/          deleted runs
 """
 

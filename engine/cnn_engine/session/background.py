@@ -20,7 +20,7 @@ from cnn_engine.errors import UserError
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.recorder import HandedOver, Recorder
 from cnn_engine.runs.summary import read_state
-from cnn_engine.session.engine import LOST_EXIT_CODE, Engine, run_started
+from cnn_engine.session.engine import LOST_EXIT_CODE, Engine, begin_run
 from cnn_engine.session.member import stop_on_signals, train_as_member
 from cnn_engine.session.request import Request
 from cnn_engine.session.spawn import spawn, spawn_processes
@@ -37,7 +37,7 @@ def start_in_background(request: Request, run: RunDirectory) -> None:
         StorageError: the log cannot be written, or the process cannot be started.
     """
     with Recorder(run) as recorder:
-        recorder.record(run_started(request, run))
+        begin_run(request, recorder)
         spawn(run, recorder.release())
 
 
@@ -56,7 +56,7 @@ def start_processes(request: Request, run: RunDirectory, count: int) -> int:
         StorageError: the log cannot be written, or torchrun cannot be started.
     """
     with Recorder(run) as recorder:
-        recorder.record(run_started(request, run, count))
+        begin_run(request, recorder, count)
         commands_read = recorder.commands.bytes_read
     return spawn_processes(run, count, commands_read)
 

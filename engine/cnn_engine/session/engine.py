@@ -32,6 +32,7 @@ from cnn_engine.errors import (
     UserError,
     error_text,
 )
+from cnn_engine.notifications.targets import write_targets
 from cnn_engine.runlog.events import (
     FORMAT,
     CommandApplied,
@@ -121,6 +122,22 @@ def run_started(
         processes=processes,
         launch=launch,
     )
+
+
+def begin_run(request: Request, recorder: Recorder, processes: int = 1, launch: str = "") -> None:
+    """Record the first event of a run, and keep the receivers of its messages in its directory.
+
+    Args:
+        request: What is to be trained.
+        recorder: Records the run.
+        processes: Number of processes that train it.
+        launch: Name of torchrun's launch; empty without one.
+
+    Raises:
+        StorageError: the receivers cannot be written.
+    """
+    write_targets(recorder.run, request.notify)
+    recorder.record(run_started(request, recorder.run, processes, launch))
 
 
 def _version() -> str:
@@ -359,11 +376,11 @@ class Engine:
             self._storage_error = error
 
     def _record_start(self) -> None:
-        run, resumption = self._recorder.run, self._resumption
+        resumption = self._resumption
         if resumption is None:
             place = self._place
             processes, launch = (place.count, place.launch) if place else (1, "")
-            self._recorder.record(run_started(self._request, run, processes, launch))
+            begin_run(self._request, self._recorder, processes, launch)
             return
         checkpoint = resumption.checkpoint
         position = checkpoint.position if checkpoint else START

@@ -12,6 +12,7 @@ from cnn_engine.config.presets import from_dict, load_config
 from cnn_engine.config.schema import Config
 from cnn_engine.data.sources.table_path import table_path
 from cnn_engine.errors import ConfigError, StorageError
+from cnn_engine.notifications.targets import NO_TARGETS, Targets
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory, default_runs_dir
 from cnn_engine.runs.lookup import find_run
@@ -40,7 +41,10 @@ class Request:
     to read the marks beside the images."""
 
     command: tuple[str, ...] = ()
-    """Command line that started it, word by word."""
+    """Command line that started it, word by word, without secrets."""
+
+    notify: Targets = NO_TARGETS
+    """Receivers of messages when the run ends; they are kept in the run's directory."""
 
     like: str = ""
     """Id of the run whose config it starts from; may be empty."""

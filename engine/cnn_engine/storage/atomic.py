@@ -11,7 +11,9 @@ TEMPORARY = "*.tmp"
 """Pattern of the names of unfinished files."""
 
 
-def write_atomically(path: Path, content: bytes | memoryview, backup: Path | None = None) -> None:
+def write_atomically(
+    path: Path, content: bytes | memoryview, backup: Path | None = None, mode: int = 0o644
+) -> None:
     """Replace a file in one step, and return once it is on disk.
 
     Args:
@@ -19,12 +21,13 @@ def write_atomically(path: Path, content: bytes | memoryview, backup: Path | Non
         content: The new content.
         backup: New path of the old content, which is dropped by default. A process killed between
             the two renames leaves the old content only there.
+        mode: Permissions of the new file.
 
     Raises:
         OSError: writing failed and the old content is kept, at `path` or `backup`. If only syncing
             the directory failed, the new content is in place.
     """
-    with _temporary(path) as (descriptor, temporary):
+    with _temporary(path, mode) as (descriptor, temporary):
         _write(descriptor, content)
         os.fsync(descriptor)
         if backup is not None and path.exists():
@@ -47,9 +50,9 @@ def write_cache(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def _temporary(path: Path) -> Iterator[tuple[int, Path]]:
+def _temporary(path: Path, mode: int = 0o644) -> Iterator[tuple[int, Path]]:
     """Create an unfinished file as `create_temporary` does; close it, and remove it on failure."""
-    descriptor, temporary = create_temporary(path)
+    descriptor, temporary = create_temporary(path, mode)
     try:
         yield descriptor, temporary
     except BaseException:

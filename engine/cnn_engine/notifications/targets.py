@@ -1,0 +1,116 @@
+"""Receivers of a run's messages, in a private file of its directory."""
+
+import json
+import os
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Literal, TypeAlias, get_args
+
+from msgspec import ValidationError, convert
+
+from cnn_engine.errors import ConfigError, StorageError
+from cnn_engine.notifications.urls import check_url
+from cnn_engine.runs.directory import RunDirectory
+from cnn_engine.storage.atomic import write_atomically
+from cnn_engine.storage.regular_files import open_regular
+
+EventName: TypeAlias = Literal["done", "failed", "stopped", "alarm"]
+
+EVENT_NAMES: tuple[EventName, ...] = get_args(EventName)
+
+FILE_NAME = "notify.json"
+
+PRIVATE = 0o600
+"""Mode of the file: URLs are secrets, and the command is executed."""
+
+MAX_BYTES = 2**16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Targets:
+    """Receivers of a run's messages."""
+
+    urls: tuple[str, ...] = ()
+
+    events: tuple[EventName, ...] = EVENT_NAMES
+    """Events of which messages are sent to the URLs."""
+
+    on_end: str = ""
+    """Shell command that is executed when the run ends, whatever the events are; may be empty."""
+
+    def __bool__(self) -> bool:
+        return bool(self.urls or self.on_end)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self.urls)} URLs)"  # a traceback shows no secret
+
+    def without(self, *events: EventName) -> "Targets":
+        """Return a copy that sends no messages of some events."""
+        return replace(self, events=tuple(name for name in self.events if name not in events))
+
+
+NO_TARGETS = Targets()
+
+
+def check_targets(targets: Targets, source: str) -> Targets:
+    """Return targets with valid URLs, each once.
+
+    Args:
+        targets: The targets.
+        source: The option or key that gave the URLs, which the error names.
+
+    Raises:
+        ConfigError: a URL is invalid.
+    """
+    urls = dict.fromkeys(check_url(url, source) for url in targets.urls)
+    return replace(targets, urls=tuple(urls))
+
+
+def write_targets(run: RunDirectory, targets: Targets) -> None:
+    """Keep the targets in the run's directory, readable by the user only; remove empty ones.
+
+    Raises:
+        StorageError: they cannot be written.
+    """
+    path = run.path / FILE_NAME
+    try:
+        if not targets:
+            path.unlink(missing_ok=True)
+            return
+        values = {"format": 1, "directory": _identity(run), **asdict(targets)}
+        write_atomically(path, json.dumps(values).encode(), mode=PRIVATE)
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def read_targets(run: RunDirectory) -> Targets:
+    """Return the targets in the run's directory; `NO_TARGETS` without any.
+
+    Raises:
+        StorageError: they cannot be read, or another user or another directory has written them:
+            a copied run must not execute commands of whoever made it.
+    """
+    path = run.path / FILE_NAME
+    fix = "give --notify and --on-end again"
+    try:
+        with open_regular(path) as file:
+            status = os.fstat(file.fileno())
+            content = file.read(MAX_BYTES)
+    except FileNotFoundError:
+        return NO_TARGETS
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be read: {error.strerror}; {fix}") from None
+    if status.st_uid != os.geteuid() or status.st_mode & 0o077:
+        raise StorageError(f"{path}: ignored, as it is not private (chmod 600); {fix}")
+    try:
+        values = json.loads(content)
+        if values.pop("directory") != _identity(run):
+            raise StorageError(f"{path}: ignored, as it was copied from another run; {fix}")
+        return check_targets(convert(values, Targets), FILE_NAME)
+    except (ValueError, ValidationError, KeyError, AttributeError, RecursionError, ConfigError):
+        raise StorageError(f"{path}: ignored, as it is damaged; {fix}") from None
+
+
+def _identity(run: RunDirectory) -> int:
+    """Return a number of the directory that it keeps when it is moved, and that no copy has."""
+    return Path(run.path).stat().st_ino
