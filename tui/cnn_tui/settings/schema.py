@@ -32,14 +32,26 @@ ALL_EVENTS: tuple[NotifyEvent, ...] = ("done", "failed", "stopped", "alarm")
 class Options(Struct, frozen=True):
     """Options of a dashboard."""
 
-    theme: Annotated[ThemeName, Meta(description="Colour theme.")] = ThemeName.DARK
-    ascii: Annotated[bool, Meta(description="Use only ASCII characters, whatever the locale.")] = (
-        False
+    theme: Annotated[ThemeName, Meta(extra={"option": "--theme"}, description="Colour theme.")] = (
+        ThemeName.DARK
     )
+    ascii: Annotated[
+        bool,
+        Meta(
+            extra={"option": "--ascii"},
+            description="Use only ASCII characters, whatever the locale.",
+        ),
+    ] = False
     mouse: Annotated[
-        bool, Meta(description="Mouse support; without it the terminal itself selects text.")
+        bool,
+        Meta(
+            extra={"option": "--mouse"},
+            description="Mouse support; without it the terminal itself selects text.",
+        ),
     ] = True
-    bell: Annotated[bool, Meta(description="Ring the terminal bell on an alert.")] = False
+    bell: Annotated[
+        bool, Meta(extra={"option": "--bell"}, description="Ring the terminal bell on an alert.")
+    ] = False
     terminal_status: Annotated[
         bool,
         Meta(
@@ -55,16 +67,22 @@ class RunSettings(Struct, frozen=True):
     runs_dir: Annotated[
         str,
         Meta(
+            extra={"option": "--runs-dir"},
             description="Directory of the runs. If empty: ./runs, or the user's data directory if "
-            "the working directory cannot be written."
+            "the working directory cannot be written.",
         ),
     ] = ""
     device: Annotated[
-        Device, Meta(description="Device of new runs; auto selects a GPU if there is one.")
+        Device,
+        Meta(
+            extra={"option": "--device"},
+            description="Device of new runs; auto selects a GPU if there is one.",
+        ),
     ] = "auto"
     threads: Annotated[
         int,
         Meta(
+            extra={"option": "--set train.threads=N"},
             ge=0,
             le=MAX_THREADS,
             description="CPU threads of new runs; 0 for one per physical core that may be used.",
@@ -72,7 +90,10 @@ class RunSettings(Struct, frozen=True):
     ] = 0
     on_hangup: Annotated[
         OnHangup,
-        Meta(description="If the terminal is lost: keep training, or stop and save a checkpoint."),
+        Meta(
+            extra={"option": "--on-hangup"},
+            description="If the terminal is lost: keep training, or stop and save a checkpoint.",
+        ),
     ] = OnHangup.TRAIN
 
 
@@ -81,10 +102,17 @@ class NotifySettings(Struct, frozen=True):
 
     url: Annotated[
         list[str],
-        Meta(description="Addresses that get a message: ntfy, Slack, Discord or any webhook."),
+        Meta(
+            extra={"option": "--notify"},
+            description="Addresses that get a message: ntfy, Slack, Discord or any webhook.",
+        ),
     ] = field(default_factory=list)
     on_end: Annotated[
-        str, Meta(description="Shell command to run when a run ends. If empty: none.")
+        str,
+        Meta(
+            extra={"option": "--on-end"},
+            description="Shell command to run when a run ends. If empty: none.",
+        ),
     ] = ""
     events: Annotated[list[NotifyEvent], Meta(description="Events that are worth a message.")] = (
         field(default_factory=lambda: list(ALL_EVENTS))
