@@ -43,6 +43,8 @@ stop               `CommandApplied`, `CheckpointSaved last` if the first epoch h
                    `RunFinished` with status `stopped`
 stop after epoch   `CommandApplied`, the rest of the epoch, the test, `RunFinished` with status
                    `stopped`, or `done` if it was the last epoch
+stop and test      `CommandApplied`, `CheckpointSaved last`, the test, `RunFinished` with status
+                   `stopped`; like a stop if nothing is trained yet
 detach             like a stop, with status `detached`; another process continues at once
 failure            `RunFinished` with status `failed` and the error
 killed             none: the log just ends, and no process holds it
@@ -575,11 +577,12 @@ class CommandApplied(Event):
     """The engine carried out a command."""
 
     command: str
-    """`pause`, `unpause`, `stop`, `stop-epoch` (stop after this epoch), `checkpoint`, `lr`,
-    `epochs` or `detach` (continue in the background)."""
+    """`pause`, `unpause`, `stop`, `stop-epoch` (stop after this epoch), `stop-test` (stop now, and
+    test), `checkpoint`, `lr`, `epochs` or `detach` (continue in the background)."""
 
     by: str
-    """Sender: `key`, `cli`, the name of a signal, or the config's `patience` or `budget`."""
+    """Sender: `key`, `cli`, the name of a signal, `time-limit`, or the config's `patience` or
+    `budget`."""
 
     value: float | None = None
     """New learning rate or total number of epochs. Only with `lr` and `epochs`."""

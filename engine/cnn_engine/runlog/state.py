@@ -470,6 +470,8 @@ class RunState:
             case "stop-epoch":
                 self.stops_after_epoch = True
                 self._mark("stop", "stop after the epoch")
+            case "stop-test":
+                self._mark("stop", "stop and test")
             case "lr" if event.value is not None:
                 self.lr = event.value
                 self._mark("lr", f"lr {event.value:g}")

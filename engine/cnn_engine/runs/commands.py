@@ -17,10 +17,20 @@ from cnn_engine.config.limits import MAX_EPOCHS
 from cnn_engine.errors import StorageError
 from cnn_engine.runlog.log import LineReader, ends_torn
 
-Name = Literal["pause", "unpause", "stop", "stop-epoch", "checkpoint", "lr", "epochs", "detach"]
-"""`pause` and `unpause`; `stop` and `stop-epoch`: save a checkpoint and end, now, or after this
-epoch and the test; `checkpoint`: save one; `lr` and `epochs`: change the value; `detach`: save a
-checkpoint and continue in a background process."""
+Name = Literal[
+    "pause",
+    "unpause",
+    "stop",
+    "stop-epoch",
+    "stop-test",
+    "checkpoint",
+    "lr",
+    "epochs",
+    "detach",
+]
+"""`pause` and `unpause`; `stop`, `stop-epoch`, `stop-test`: save a checkpoint and end, now, after
+this epoch and the test, or now but after a test of the best weights; `checkpoint`: save one; `lr` and
+`epochs`: change the value; `detach`: save a checkpoint and continue in a background process."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +40,7 @@ class Command:
     name: Name
 
     by: str
-    """Sender: `key`, `cli`, or the name of a signal."""
+    """Sender: `key`, `cli`, `time-limit`, or the name of a signal."""
 
     value: float | None = None
     """New learning rate or total number of epochs. Only with `lr` and `epochs`."""
@@ -52,9 +62,10 @@ def without_repeats(commands: Iterable[Command]) -> list[Command]:
     """
     arrived = list(commands)
     last = {command.name: command for command in arrived}
-    if "stop" in last:
-        first = next(command for command in arrived if command.name == "stop")
-        return [*(last[name] for name in ("lr", "epochs") if name in last), first]
+    for stop in ("stop", "stop-test"):
+        if stop in last:
+            first = next(command for command in arrived if command.name == stop)
+            return [*(last[name] for name in ("lr", "epochs") if name in last), first]
     kept = [
         command
         for command in arrived

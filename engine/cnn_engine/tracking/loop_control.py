@@ -18,6 +18,7 @@ MISSING: dict[Name, str] = {
     "unpause": "the loop has not logged anything yet",
     "stop": "it needs run.steps, run.epochs or run.should_stop",
     "stop-epoch": "it needs run.epochs or run.steps",
+    "stop-test": "its own program would have to test",
     "checkpoint": "it needs run.should_save",
     "lr": "it needs run.control(optimizer)",
     "epochs": "it needs run.epochs",

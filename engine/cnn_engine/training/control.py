@@ -94,6 +94,7 @@ class Control:
         # A stop that was requested before the run was detached is still valid.
         is_requested = recorder.state.stops_after_epoch
         self._stop_after_epoch = Command(name="stop-epoch", by="cli") if is_requested else None
+        self._stop_and_test: Command | None = None
         self._paused_since: float | None = None
         self._paused_seconds = 0.0
         self._began, self._earlier = self.clock(), recorder.state.elapsed_seconds
@@ -173,21 +174,27 @@ class Control:
         """True if the run is to end after the current epoch."""
         return self._stop_after_epoch is not None
 
+    @property
+    def stops_and_tests(self) -> bool:
+        """True if the run is to end now, but after a test of its best weights."""
+        return self._stop_and_test is not None
+
     def end_training(self) -> None:
         """Refuse commands that change training from now on."""
         self._trainer, self._training_is_over = None, True
 
     def end_run(self, *, is_complete: bool) -> None:
-        """End a run that was to stop after an epoch; call it after the test.
+        """End a run that was to stop after an epoch or a test; call it after the test.
 
         Args:
-            is_complete: True if no epoch is left, so that the run was not stopped early.
+            is_complete: True if no step is left, so that the run was not stopped early.
 
         Raises:
-            StopRequested: the run was stopped after an epoch.
+            StopRequested: the run was stopped early.
         """
-        if self._stop_after_epoch is not None and not is_complete:
-            raise StopRequested(self._stop_after_epoch.by)
+        stop = self._stop_and_test or self._stop_after_epoch
+        if stop is not None and not is_complete:
+            raise StopRequested(stop.by)
 
     def _process_commands(self) -> None:
         """Apply new commands; return once the run is not paused.
@@ -258,6 +265,9 @@ class Control:
             case "stop":
                 self._record(command)
                 raise StopRequested(command.by)
+            case "stop-test":
+                self._record(command)
+                self._stop_before_test(command)
             case "detach" if self._meetings is not None:
                 self._refuse(command, "detach: several processes train in the background already")
             case "detach":
@@ -271,11 +281,31 @@ class Control:
                 self._paused_since = time.perf_counter()
                 self._record(command)
             case "unpause" if self._paused_since is not None:
-                self._paused_seconds += time.perf_counter() - self._paused_since
-                self._paused_since = None
-                self._record(command)
+                self._end_pause(self._paused_since, command)
             case "checkpoint" | "lr" | "epochs":
                 self._change_when_possible(command)
+
+    def _end_pause(self, since: float, command: Command) -> None:
+        self._paused_seconds += time.perf_counter() - since
+        self._paused_since = None
+        self._record(command)
+
+    def _stop_before_test(self, command: Command) -> None:
+        """End training, so that the test follows; a test that runs already just continues.
+
+        While a resumed run loads, its test follows once it is loaded.
+
+        Raises:
+            StopRequested: training is to end now, or nothing is trained that could be tested.
+        """
+        if self._training_is_over:
+            return
+        if self._trainer is not None or self._recorder.state.steps_done:
+            self._stop_and_test = command
+        if self._paused_since is not None:
+            self._end_pause(self._paused_since, Command(name="unpause", by=command.by))
+        if self._trainer is not None or self._stop_and_test is None:
+            raise StopRequested(command.by)
 
     def _resend(self, detach: Command) -> None:
         """Send waiting commands, and a pause if the run is paused, to the next process.

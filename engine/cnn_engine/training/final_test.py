@@ -81,8 +81,11 @@ def load_best(learner: Learner, recorder: Recorder, device: torch.device, last_e
     try:
         content = checkpoint.load(recorder.run.path / BEST_FILE, device)
     except UserError as error:
-        text = f"{error}; the test uses the weights of the last epoch instead"
-        recorder.record(Notice(text=text))
+        notice = Notice(text=f"{error}; the test uses the weights of the last epoch instead")
+        if recorder.state.best_checkpoint_epoch is None and not recorder.state.epochs:
+            text = "The test uses the current weights: no epoch is finished yet"
+            notice = Notice(text=text, severity="info")
+        recorder.record(notice)
         learner.weights.load_state_dict(learner.model_state_dict())
         return last_epoch
     learner.weights.load_state_dict(rename_weights(learner.model, content["model"]))

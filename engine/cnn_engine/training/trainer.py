@@ -166,7 +166,8 @@ class Trainer:
         Raises:
             TrainingError: the loss or a weight is not finite.
             StopRequested: the user asked to stop; once the first epoch has started, the last
-                checkpoint is saved. After an epoch, the best weights are tested first.
+                checkpoint is saved. After an epoch, and if the user asked for it, the best weights
+                are tested first.
         """
         config = self.state.config
         try:
@@ -179,7 +180,8 @@ class Trainer:
             self.control.end_training()
             self._test()
             self._write_suspects()
-            self.control.end_run(is_complete=self.epoch >= self.epochs)
+            is_complete = self.epoch >= self.epochs and self.progress.epoch_done
+            self.control.end_run(is_complete=is_complete)
         finally:
             self.close()
 
@@ -190,17 +192,21 @@ class Trainer:
         self.checkpointer.writer.close()
 
     def _run_epochs(self) -> None:
-        """Train the remaining epochs, or until the end of one after which the run is to stop.
+        """Train the remaining epochs, or until the run is to stop and be tested.
 
         Raises:
             TrainingError: the loss or a weight is not finite.
             StopRequested: the user asked to stop; the last checkpoint is saved.
         """
         while self.epoch < self.epochs or not self.progress.epoch_done:
+            if self.control.stops_and_tests:  # asked for while the run was loaded
+                return
             try:
                 self._run_epoch()
             except StopRequested:
                 self._save_last()
+                if self.control.stops_and_tests:
+                    return
                 raise
             except NonFiniteError as error:
                 if self.state.config.train.on_non_finite != "rollback":
@@ -261,7 +267,8 @@ class Trainer:
 
     def _write_suspects(self) -> None:
         """Write the images with suspicious labels, if margins are recorded."""
-        if self.state.records_margins and self.state.processes.is_first:
+        is_known = self.state.records_margins and self.recorder.state.epochs
+        if is_known and self.state.processes.is_first:
             self._margin_files.write_suspects(self.recorder.state)
 
     def _correct_drift(self) -> None:
@@ -422,9 +429,12 @@ class Trainer:
     def _complete_validation(self, epoch: int) -> None:
         """Validate the tested weights again if a process was killed before it wrote the results."""
         self.checkpointer.writer.wait()
-        is_missing = not self._validation_files.has_predictions(self.recorder.state, epoch)
+        state = self.recorder.state
+        is_validated = any(epoch == validated.epoch for validated in state.validated_epochs)
+        is_missing = is_validated and not self._validation_files.has_predictions(state, epoch)
         if len(self.data.val) and self.control.decide(is_missing):
-            validation = self.learner.evaluate(self.data.val, lambda _: None)
+            self.control.begin_phase()
+            validation = self.learner.evaluate(self.data.val, lambda _: self.control.check())
             self._validation_files.add_best(epoch, validation)
 
     # Checkpoints.

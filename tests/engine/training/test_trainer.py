@@ -16,10 +16,12 @@ from cnn_engine.data.dataset import load_dataset
 from cnn_engine.data.loader import epoch_order, make_loader
 from cnn_engine.models.build import build_model
 from cnn_engine.models.cnn import Dropout
+from cnn_engine.results.predictions import read_predictions
 from cnn_engine.runlog import events
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runlog.state import RunState
-from cnn_engine.runs.summary import read_state
+from cnn_engine.runs.commands import Command
+from cnn_engine.runs.summary import read_state, read_summary
 from cnn_engine.training.trainer import Trainer
 from grammar import COMPLETION, FAILURE, SESSIONS, STOP, event_letters
 from runs_for_tests import RunForTests, wait_until
@@ -223,6 +225,56 @@ def test_stop_after_epoch_finishes_epoch_and_tests(tmp_path):
     assert sum(state.test.total) == state.prepared.test_images
     run.resume(epochs=2)
     assert (run.live_state.status, run.live_state.test.epoch) == ("done", 2)
+    assert SESSIONS.fullmatch(event_letters(run.events()))
+
+
+def test_run_stopped_with_a_test_has_its_metrics_and_resumes_exactly(tmp_path, monkeypatch):
+    """Stopped twice: in the first epoch, where there is no best model yet, and in the second."""
+    expected = RunForTests(tmp_path, "train.epochs=2").train().live_state
+    run = RunForTests(tmp_path, "train.epochs=2")
+    monkeypatch.setattr("cnn_engine.training.control.CHECK_SECONDS", 0.0)
+    real, position = Trainer._after_step, (1, 5)
+
+    def after_step(trainer, logger):
+        if (trainer.epoch, trainer.progress.step) == position:
+            run.engine.deliver(Command(name="stop-test", by="cli"))
+        real(trainer, logger)
+
+    monkeypatch.setattr(Trainer, "_after_step", after_step)
+    run.train()
+    state = run.live_state
+    assert (state.status, run.engine.exit_code, state.best) == ("stopped", 0, None)
+    assert state.notices[-1].text == "The test uses the current weights: no epoch is finished yet"
+    assert sum(state.test.total) == state.prepared.test_images
+    assert STOP.fullmatch(event_letters(run.events()))
+    position = (2, 7)
+    run.resume()
+    state = run.live_state
+    assert (state.status, state.test.epoch, state.epoch, state.step) == ("stopped", 1, 2, 7)
+    assert read_predictions(run.directory, state).epoch == 1
+    assert read_summary(run.directory).test_accuracy == state.test.accuracy
+    position = None
+    run.resume()
+    state = run.live_state
+    assert state.status == "done"
+    assert (state.test.loss, state.test.correct) == (expected.test.loss, expected.test.correct)
+    assert SESSIONS.fullmatch(event_letters(run.events()))
+
+
+def test_stop_with_a_test_while_a_run_loads(tmp_path):
+    """A new run has nothing to test; a resumed one is tested once it is loaded."""
+    run = RunForTests(tmp_path, "train.epochs=3")
+    run.send("stop-test")
+    run.train()
+    assert (run.live_state.status, run.live_state.test) == ("stopped", None)
+    run.prepare_resume()
+    run.send("stop-epoch")
+    run.train()
+    run.prepare_resume()
+    run.send("stop-test")
+    run.train()
+    state = run.live_state
+    assert (state.status, state.test.epoch, len(state.epochs)) == ("stopped", 1, 1)
     assert SESSIONS.fullmatch(event_letters(run.events()))
 
 

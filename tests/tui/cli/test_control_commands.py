@@ -117,9 +117,11 @@ def test_stop_ends_after_the_epoch_or_immediately(tmp_path, output_of):
     assert output_of(run, "stop", "latest", "--after-epoch").endswith(
         "already stopping after this epoch"
     )
-    assert output_of(run, "stop", "latest").endswith(": stopped")
+    assert output_of(run, "stop", "latest", "--test").endswith("stopping after a test")
     run.engine.join()
-    assert run.live_state.status == "stopped"
+    state = run.live_state
+    assert (state.status, state.test.epoch) == ("stopped", 1)
+    assert (state.paused, state.checkpoints[-1].file) == (False, "last.pt")
     assert "is stopped: it is not running; resume it with: cnn-tui resume" in output_of(
         run, "pause", "latest", code=2
     )

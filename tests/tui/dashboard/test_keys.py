@@ -435,8 +435,10 @@ def test_text_that_is_no_number_of_epochs_is_rejected(text):
         parse_epochs(text)
 
 
-@pytest.mark.parametrize(("answer", "command"), [("y", "stop"), ("e", "stop-epoch")])
-async def test_stop_dialog_sends_stop_or_stop_epoch(tmp_path, answer, command):
+@pytest.mark.parametrize(
+    ("answer", "command"), [("y", "stop"), ("t", "stop-test"), ("e", "stop-epoch")]
+)
+async def test_stop_dialog_sends_the_command_of_the_answer(tmp_path, answer, command):
     run = running_run(tmp_path, 60)
     app = Dashboard(RunScreen(run, trains_here=True))
     async with app.run_test(size=(80, 24)) as pilot:

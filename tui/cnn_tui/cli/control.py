@@ -157,11 +157,14 @@ def stop(
             help="Finish the epoch first; cnn-tui also tests its own runs.",
         ),
     ] = False,
+    test: Annotated[
+        bool, typer.Option("--test", help="Stop now, and test the best model before the run ends.")
+    ] = False,
 ) -> None:
     """Stop a run; cnn-tui's own runs save a checkpoint first."""
     run = ControlledRun(reference, runs_dir)
     if not after_epoch:
-        run.request("stop")
+        run.request("stop-test" if test else "stop")
     elif run.state.stops_after_epoch:
         run.print("already stopping after this epoch")
     else:

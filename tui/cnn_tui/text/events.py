@@ -69,6 +69,7 @@ COMMANDS = {
     "unpause": "continuing",
     "stop": "stopping",
     "stop-epoch": "stopping after this epoch",
+    "stop-test": "stopping after a test",
     "checkpoint": "checkpoint",
     "lr": "learning rate",
     "epochs": "epochs",

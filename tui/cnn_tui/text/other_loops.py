@@ -11,6 +11,7 @@ ACTIONS: dict[Name, str] = {
     "unpause": "pause",
     "stop": "stop",
     "stop-epoch": "stop after an epoch",
+    "stop-test": "stop and test",
     "checkpoint": "save a checkpoint",
     "lr": "change the learning rate",
     "epochs": "change the number of epochs",

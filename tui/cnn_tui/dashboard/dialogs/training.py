@@ -9,6 +9,7 @@ from cnn_tui.text.other_loops import refusal_text
 from cnn_tui.text.parse import parse_epochs, parse_lr
 
 AFTER_EPOCH = Answer("e", "After this epoch", "stop-epoch")
+AND_TEST = Answer("t", "Stop and test", "stop-test")
 
 
 def lr_dialog(lr: float | None) -> ValueDialog[float]:
@@ -38,9 +39,10 @@ def epochs_dialog(current: Callable[[], int], total: int | None) -> ValueDialog[
 
 
 def stop_dialog(state: RunState) -> ChoiceDialog:
-    """Return the dialog about stopping now or after the epoch; its result is a command or empty."""
+    """Return the dialog about how to stop; its result is a command or empty."""
     explanation = (
-        "The model is saved in both cases. With “After this epoch” it is also validated and tested."
+        "The model is saved in all cases. “Stop and test” tests the best model so far; “After this "
+        "epoch” finishes the epoch, then tests."
     )
     if state.loop:
         explanation = "The loop of this run ends, and its script continues after it."
@@ -48,6 +50,7 @@ def stop_dialog(state: RunState) -> ChoiceDialog:
         "Stop training?",
         explanation,
         Answer("y", "Stop now", "stop"),
+        *([] if refusal_text(state, "stop-test") else [AND_TEST]),
         *([] if refusal_text(state, "stop-epoch") else [AFTER_EPOCH]),
         Answer("n", "Keep training", ""),
     )

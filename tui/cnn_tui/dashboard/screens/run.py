@@ -380,13 +380,15 @@ class RunScreen(DashboardScreen):
 
     @work
     async def action_stop(self) -> None:
-        """Ask whether to stop now or after the epoch, and stop."""
+        """Ask how to stop, and stop."""
         if self._is_refused("stop"):
             return
         command = await self._ask_running(stop_dialog(self.state))
         if command == "stop-epoch":
             is_saved = " is validated and saved" if self.state.is_own else ""
             await self._send("stop-epoch", message=f"Stopping after this epoch{is_saved}")
+        elif command == "stop-test":
+            await self._send("stop-test", message="Stopping; the best model is tested first")
         elif command == "stop":
             await self._send("stop")
 

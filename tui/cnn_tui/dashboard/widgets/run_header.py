@@ -30,6 +30,7 @@ PENDING: dict[Name, str] = {
     "pause": "pausing",
     "unpause": "resuming",
     "stop": "stopping",
+    "stop-test": "stopping",
     "detach": "detaching",
 }
 """The status while a command waits for the engine."""
