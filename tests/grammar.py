@@ -31,7 +31,7 @@ STARTED_EPOCH = rf"({ROLLED_BACK})*({EPOCH_STEPS}(v*(F(b)?)?)?)?"
 PREPARATION = "R(Sp*)+(C(Sp*)+)?P"
 PREFIX_OF_PREPARATION = "(Sp*)*(C(Sp*)*)?"
 COMPLETION = re.compile(rf"{PREPARATION}{EPOCHS}ST\.")
-STOP = re.compile(rf"R{PREFIX_OF_PREPARATION}(P{EPOCHS}({STARTED_EPOCH}l|ST?)?)?\.")
+STOP = re.compile(rf"R{PREFIX_OF_PREPARATION}(P{EPOCHS}({STARTED_EPOCH}l(ST?)?|ST?)?)?\.")
 FAILURE = re.compile(rf"R{PREFIX_OF_PREPARATION}(P{EPOCHS}({STARTED_EPOCH}|S))?\.")
 
 EPOCHS_BEHIND = "(E[sbl]*v*F)*[bl]*"
@@ -42,7 +42,7 @@ COMPLETION_BEHIND = re.compile(rf"{PREPARATION}{EPOCHS_BEHIND}S[bl]*T\.")
 UNSAVED = f"(({ROLLED_BACK})*{EPOCH}?)*"
 """Epochs whose latest state may not have been saved, as on a full disk."""
 
-SESSION = rf"{PREFIX_OF_PREPARATION}(PC?{UNSAVED}({STARTED_EPOCH}l?|S|ST))?\.?"
+SESSION = rf"{PREFIX_OF_PREPARATION}(PC?{UNSAVED}{STARTED_EPOCH}l?(ST?)?)?\.?"
 SESSIONS = re.compile(rf"R{SESSION}(r{SESSION})*")
 
 LOOP_LETTERS = LETTERS | {events.LoopDescribed: "D", events.ScalarsLogged: "a"}

@@ -29,8 +29,8 @@ Name = Literal[
     "detach",
 ]
 """`pause` and `unpause`; `stop`, `stop-epoch`, `stop-test`: save a checkpoint and end, now, after
-this epoch and the test, or now but after a test of the best weights; `checkpoint`: save one; `lr` and
-`epochs`: change the value; `detach`: save a checkpoint and continue in a background process."""
+this epoch and the test, or now but after a test of the best weights; `checkpoint`: save one; `lr`
+and `epochs`: change the value; `detach`: save a checkpoint and continue in the background."""
 
 
 @dataclass(frozen=True, kw_only=True)
