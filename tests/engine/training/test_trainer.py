@@ -251,7 +251,7 @@ def test_run_stopped_with_a_test_has_its_metrics_and_resumes_exactly(tmp_path, m
     run.resume()
     state = run.live_state
     assert (state.status, state.test.epoch, state.epoch, state.step) == ("stopped", 1, 2, 7)
-    assert read_predictions(run.directory, state).epoch == 1
+    assert read_predictions(run.directory, state.test).epoch == 1
     assert read_summary(run.directory).test_accuracy == state.test.accuracy
     position = None
     run.resume()
