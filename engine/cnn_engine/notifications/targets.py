@@ -44,9 +44,10 @@ class Targets:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self.urls)} URLs)"  # a traceback shows no secret
 
-    def without(self, *events: EventName) -> "Targets":
-        """Return a copy that sends no messages of some events."""
-        return replace(self, events=tuple(name for name in self.events if name not in events))
+    def in_series(self) -> "Targets":
+        """Return the targets for a run of a series, whose end has a message of its own."""
+        events = tuple(name for name in self.events if name in ("failed", "alarm"))
+        return replace(self, events=events, on_end="")
 
 
 NO_TARGETS = Targets()

@@ -17,6 +17,9 @@ SCHEMES = ("http", "https", *NTFY_SCHEMES)
 URL_OPTION, COMMAND_OPTION = "--notify", "--on-end"
 """Options of the command line whose values are secrets."""
 
+OFF = "off"
+"""Value of the option for no URL at all."""
+
 MAX_URL_LENGTH = 4000
 
 UNPRINTABLE = re.compile(r"[\x00-\x20\x7f-\x9f\s]")
@@ -81,8 +84,8 @@ def masked_words(words: Sequence[str]) -> tuple[str, ...]:
 
 
 def _masked_value(option: str, value: str) -> str:
-    """Return the value of an option as records show it; `off` and an empty one are no secrets."""
-    if value in ("", "off"):
+    """Return the value of an option as records show it; `OFF` and an empty one are no secrets."""
+    if value in ("", OFF):
         return value
     return masked_url(value) if option == URL_OPTION else MASK
 

@@ -2,12 +2,14 @@
 
 import os
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple, Self
 
 from cnn_engine.errors import RunHeldError, StorageError
 from cnn_engine.runlog.events import EpochFinished, Event, Notice, RunFinished, RunPrepared
 from cnn_engine.runlog.log import GONE, LogWriter
+from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.commands import CommandReader
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.hints import command_for
@@ -65,6 +67,8 @@ class Recorder:
         self._damaged_lines = damaged_lines + self._log.was_torn
         self._blocked_since: float | None = None
         self._is_gone, self._check_at = False, 0.0
+        self.observer: Callable[[Event, RunState], None] | None = None
+        """Called after each event; must return at once."""
 
     @property
     def write_error(self) -> str:
@@ -89,6 +93,8 @@ class Recorder:
             self._add(Notice(text=text))
         if isinstance(event, RunPrepared | EpochFinished | RunFinished) and not self.write_error:
             store_summary(self.state, self.run, self._damaged_lines)
+        if self.observer is not None:
+            self.observer(event, self.state)
 
     def _add(self, event: Event) -> None:
         self._log.append(event)

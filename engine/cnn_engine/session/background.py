@@ -16,7 +16,8 @@ from pathlib import Path
 
 from cnn_engine.checkpoints.resume import find_checkpoint
 from cnn_engine.distributed.place import Place, find_place
-from cnn_engine.errors import UserError
+from cnn_engine.errors import RunHeldError, UserError
+from cnn_engine.notifications.notifier import notify_lost
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.recorder import HandedOver, Recorder
 from cnn_engine.runs.summary import read_state
@@ -87,13 +88,7 @@ def main() -> None:
             if not place.is_first:
                 code = train_as_member(Request.from_state(state, allow_code=True), place)
                 sys.exit(code if code == LOST_EXIT_CODE else 0)  # the run has its error
-        engine = Engine.resume(
-            run,
-            handed_over=_handed_over(),
-            allow_code=place is not None,
-            place=place,
-            commands_read=_commands_read(place),
-        )
+        engine = _make_engine(run, place)
         stop_on_signals(engine)
         engine.start()
         engine.join()
@@ -101,6 +96,27 @@ def main() -> None:
         print(error, file=sys.stderr)  # noqa: T201 - into the console.log
         sys.exit(error.exit_code)
     sys.exit(engine.exit_code if place is None else engine.exit_code_for_torchrun)
+
+
+def _make_engine(run: RunDirectory, place: Place | None) -> Engine:
+    """Return the engine that resumes the run; send the messages of its end if it cannot.
+
+    Raises:
+        UserError: as `Engine.resume`.
+    """
+    try:
+        return Engine.resume(
+            run,
+            handed_over=_handed_over(),
+            allow_code=place is not None,
+            place=place,
+            commands_read=_commands_read(place),
+        )
+    except RunHeldError:
+        raise
+    except UserError as error:
+        notify_lost(run, str(error), error.exit_code)
+        raise
 
 
 def _commands_read(place: Place | None) -> int | None:

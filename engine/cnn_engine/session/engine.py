@@ -32,6 +32,7 @@ from cnn_engine.errors import (
     UserError,
     error_text,
 )
+from cnn_engine.notifications.notifier import Notifier
 from cnn_engine.notifications.targets import write_targets
 from cnn_engine.runlog.events import (
     FORMAT,
@@ -210,6 +211,11 @@ class Engine:
         self._storage_error: StorageError | None = None
         self._outcome: RunFinished | None = None
         self._control: Control | None = None
+        self._notifier: Notifier | None = None
+        self.is_in_series = False
+        """Set to True before the start if a series of runs has a message of its own at its end."""
+        self.notice = ""
+        """Line about messages of the end of the run that could not be sent; for the user."""
 
     @classmethod
     def resume(  # noqa: PLR0913 - the options of a command
@@ -366,6 +372,9 @@ class Engine:
             with self._recorder:
                 self._start_time = time.monotonic()
                 self._record_start()
+                run, is_in_series = self._recorder.run, self.is_in_series
+                self._notifier = Notifier(run, is_in_series=is_in_series)
+                self._recorder.observer = self._notifier.observe
                 outcome = self._outcome = self._train_and_catch()
                 if outcome is None:
                     return
@@ -374,6 +383,15 @@ class Engine:
                     spawn(self._recorder.run, self._recorder.release())
         except StorageError as error:
             self._storage_error = error
+        self._notify_end()
+
+    def _notify_end(self) -> None:
+        """Send the messages of the end, once the run can be read and resumed by others."""
+        outcome, error = self._outcome, self._storage_error
+        if error is not None:
+            outcome = self._finished("failed", error.exit_code, str(error))
+        if self._notifier is not None and outcome is not None:
+            self.notice = self._notifier.end(self._recorder.state, outcome)
 
     def _record_start(self) -> None:
         resumption = self._resumption
@@ -565,12 +583,12 @@ class Engine:
             values = self._request.config.model_dump(mode="json")
             rendezvous.announce({"config": values, "run": run})
         device = choose_device(self._request.config.train, place.local_rank)
-        processes, joined = rendezvous.join(data.fingerprint(), device, self._notify)
+        processes, joined = rendezvous.join(data.fingerprint(), device, self._record_notice)
         self._recorder.record(joined)
         control.join(Meetings(processes))
         return data, processes
 
-    def _notify(self, text: str) -> None:
+    def _record_notice(self, text: str) -> None:
         self._recorder.record(Notice(text=text))
 
     def _own_marks(self) -> MarksFile | None:

@@ -13,11 +13,14 @@ from cnn_engine.config.limits import MAX_EPOCHS, MAX_PROCESSES
 from cnn_engine.config.preset_files import list_presets
 from cnn_engine.distributed.place import Place, find_place
 from cnn_engine.errors import ConfigError
+from cnn_engine.notifications.targets import write_targets
+from cnn_engine.notifications.urls import masked_words
 from cnn_engine.runs.directory import RunDirectory, create_run, default_runs_dir, iter_runs
 from cnn_engine.runs.lookup import LATEST
 from cnn_engine.runs.summary import read_state
 from cnn_tui.cli.completion import complete_config, complete_run
 from cnn_tui.cli.habits import check_config
+from cnn_tui.cli.notify import Notify, NotifyOn, OnEnd, chosen_targets
 from cnn_tui.cli.options import (
     AllowCode,
     BatchSize,
@@ -143,6 +146,9 @@ def run(  # noqa: PLR0913 - one parameter per option
     no_ui: NoUi = False,
     as_json: EventsAsJson = False,
     on_hangup: OnHangupOption = OnHangup.TRAIN,
+    notify: Notify = None,
+    notify_on: NotifyOn = None,
+    on_end: OnEnd = None,
     *,
     options: Options = DEFAULT_OPTIONS,
 ) -> None:
@@ -162,6 +168,7 @@ def run(  # noqa: PLR0913 - one parameter per option
         "train.budget_seconds": parse_time(budget) if budget else None,
     }
     settings = [*(overrides or []), *as_overrides(keys)]
+    targets = chosen_targets(notify, notify_on, on_end)
     if repeat > 1 or sweeps or folds is not None:
         from cnn_tui.headless.series import Series, plan_series
         from cnn_tui.reports.series import run_series
@@ -177,11 +184,12 @@ def run(  # noqa: PLR0913 - one parameter per option
         preset, label = config or "cifar10", checked_name(name)
         planned = plan_series(preset, settings, label, repeat, sweeps or [], runs_dir, folds)
         where = runs_dir or default_runs_dir(for_new_run=True)
-        series = Series(planned, where, stop_on_failure=stop_on_failure or folds is not None)
+        stops = stop_on_failure or folds is not None
+        series = Series(planned, where, stop_on_failure=stops, notify=targets)
         _exit(run_series(series, as_json=as_json))
     request = _make_request(config, like, settings, runs_dir, allow_code=allow_code)
-    command = ("cnn-tui", *sys.argv[1:])
-    request = dataclasses.replace(request, name=checked_name(name), command=command)
+    command = masked_words(["cnn-tui", *sys.argv[1:]])
+    request = dataclasses.replace(request, name=checked_name(name), command=command, notify=targets)
     from cnn_engine.session.preflight import check_request, check_share  # imports NumPy
 
     check_request(request)
@@ -252,6 +260,9 @@ def resume(  # noqa: PLR0913 - one parameter per option
     no_ui: NoUi = False,
     as_json: EventsAsJson = False,
     on_hangup: OnHangupOption = OnHangup.TRAIN,
+    notify: Notify = None,
+    notify_on: NotifyOn = None,
+    on_end: OnEnd = None,
     *,
     options: Options = DEFAULT_OPTIONS,
 ) -> None:
@@ -266,7 +277,9 @@ def resume(  # noqa: PLR0913 - one parameter per option
 
         request = Request.from_state(read_state(directory)[0], allow_code=allow_code)
         _exit(train_as_member(request, place))
+    targets = chosen_targets(notify, notify_on, on_end, directory)
     engine = Engine.resume(directory, epochs, allow_code=allow_code, data_dir=data_dir, place=place)
+    write_targets(directory, targets)
     if place is not None:
         from cnn_tui.headless.launches import train_in_launch
 

@@ -79,6 +79,8 @@ def _train(
         return run_headless(engine, run, on_hangup=on_hangup, skip_bytes=skip_bytes)
     if not is_hung_up:
         _print_summary(run)
+    if engine.notice:
+        notify(engine.notice)
     return engine.exit_code
 
 

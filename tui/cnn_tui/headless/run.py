@@ -54,6 +54,8 @@ def run_headless(
     engine.start()
     follow(state, reader, printer, _end_check(engine, printer))
     engine.join()
+    if engine.notice:
+        notify(engine.notice)
     if state.phase == "stopped" and state.checkpoints:
         notify(resume_hint(run))
     return engine.exit_code

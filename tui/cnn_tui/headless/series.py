@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from cnn_engine.errors import ConfigError, StorageError
+from cnn_engine.notifications.series import notify_series
+from cnn_engine.notifications.targets import NO_TARGETS, Targets
 from cnn_engine.runlog.events import AlarmRaised, Event
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runlog.state import RunState
@@ -54,6 +56,8 @@ class Series:
     planned: list[PlannedRun]
     runs_dir: Path
     stop_on_failure: bool
+    notify: Targets = NO_TARGETS
+    """Receivers of messages about the series and its runs."""
     progress: ProgressLine = field(default_factory=lambda: ProgressLine(sys.stderr))
     done: list[tuple[PlannedRun, RunSummary]] = field(default_factory=list)
     current: RunDirectory | None = None
@@ -75,7 +79,25 @@ class Series:
         ]
 
     def run(self) -> int:
-        """Train all runs, print each result on stderr, and return the first non-zero exit code."""
+        """Train all runs, print each result on stderr, and return the first non-zero exit code.
+
+        The messages about the end of the series are sent.
+        """
+        exit_code = self._run_all()
+        if self.done:
+            _, first = self.done[0]
+            notice = notify_series(
+                RunDirectory(self.runs_dir / first.run_id),
+                [summary for _, summary in self.done],
+                len(self.planned),
+                exit_code=exit_code,
+                is_stopped=self.stopped_by is not None,
+            )
+            if notice:
+                notify(notice)
+        return exit_code
+
+    def _run_all(self) -> int:
         StopSignals(self._stop, self._quit_now)
         hangup_proof_streams(self._console)
         group, exit_code, marks_of = "", 0, None
@@ -83,7 +105,8 @@ class Series:
             run = self.current = create_run(self.runs_dir)
             group = group or run.id
             # Marks that change meanwhile would make their images different.
-            code = self._train(replace(planned.request, group=group, marks_of=marks_of), run)
+            request = replace(planned.request, group=group, marks_of=marks_of, notify=self.notify)
+            code = self._train(request, run)
             marks_of = marks_of or run.path
             summary = read_summary(run)
             self.done.append((planned, summary))
@@ -107,6 +130,7 @@ class Series:
         from cnn_engine.session.engine import Engine  # noqa: PLC0415 - imports pydantic
 
         engine = self.engine = Engine(request, Recorder(run))
+        engine.is_in_series = True
         if self.stopped_by is not None:  # before there was an engine
             engine.request_stop(self.stopped_by)
         engine.start()
@@ -115,6 +139,8 @@ class Series:
             engine.join()
         except StorageError as error:
             notify(str(error))
+        if engine.notice:
+            notify(engine.notice)
         return engine.exit_code
 
     def clear(self) -> None:

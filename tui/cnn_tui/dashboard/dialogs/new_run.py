@@ -22,6 +22,7 @@ from cnn_engine.session.preflight import check_request
 from cnn_engine.session.request import Request, with_absolute_paths
 from cnn_tui.dashboard.dialogs.dialog import Dialog, ScrolledBox
 from cnn_tui.live.threads import in_thread
+from cnn_tui.settings.notify import settings_targets
 from cnn_tui.text.safe import safe_text
 
 NAME = "name"
@@ -202,7 +203,8 @@ class NewRunDialog(Dialog[RunDirectory | None]):
         name = checked_name(self._text(NAME))
         command = ("cnn-tui", "run", *origin, *settings)
         config = with_absolute_paths(config, self._runs_dir)
-        return replace(self._request, config=config, name=name, command=command)
+        targets, _ = settings_targets()
+        return replace(self._request, config=config, name=name, command=command, notify=targets)
 
     def _keys(self) -> Iterator[str]:
         return (f"{table}.{key}" for table, values in self._tables.items() for key in values)
