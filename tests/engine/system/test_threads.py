@@ -1,5 +1,6 @@
 """The number of threads is chosen before the first image is decoded."""
 
+import math
 import os
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from cnn_engine.benchmarks import estimate
 from cnn_engine.config.presets import load_config
 from cnn_engine.data import dataset
 from cnn_engine.errors import ConfigError
-from cnn_engine.system import threads
+from cnn_engine.system import cgroups, threads
 from cnn_engine.system.threads import choose_threads
 from runs_for_tests import SMALL, RunForTests
 from terminal import environment
@@ -26,8 +27,8 @@ def eight_cores(monkeypatch, tmp_path):
     monkeypatch.setattr(threads.psutil, "cpu_count", lambda logical: 16 if logical else 8)
     monkeypatch.setattr(threads.os, "cpu_count", lambda: 16)
     monkeypatch.setattr(threads.os, "sched_getaffinity", lambda _: set(range(16)), raising=False)
-    monkeypatch.setattr(threads, "CGROUPS", tmp_path / "cgroup")
-    monkeypatch.setattr(threads, "OWN_CGROUPS", tmp_path / "own")
+    monkeypatch.setattr(cgroups, "CGROUPS", tmp_path / "cgroup")
+    monkeypatch.setattr(cgroups, "OWN_CGROUPS", tmp_path / "own")
     return tmp_path / "cgroup"
 
 
@@ -81,6 +82,16 @@ def test_cgroup_v1_quota_counts(eight_cores, tmp_path, cgroup):
 def test_threads_are_limited_by_cpu_affinity(eight_cores, monkeypatch):
     monkeypatch.setattr(threads.os, "sched_getaffinity", lambda _: {0, 5, 6})
     assert choose_threads() == 3
+
+
+def test_smallest_memory_limit_of_nested_cgroups_counts(eight_cores, tmp_path):
+    assert cgroups.memory_limit() == math.inf
+    write(tmp_path / "own", "0::/a.slice/b.scope")
+    write(eight_cores / "a.slice" / "memory.max", "4000000000")
+    write(eight_cores / "a.slice" / "b.scope" / "memory.max", "max")
+    assert cgroups.memory_limit() == 4e9
+    write(eight_cores / "memory" / "memory.limit_in_bytes", "3000000000")  # version 1
+    assert cgroups.memory_limit() == 3e9
 
 
 @pytest.mark.parametrize(

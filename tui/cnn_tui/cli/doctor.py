@@ -13,24 +13,25 @@ from cnn_tui.text.json import to_json
 
 def doctor(
     runs_dir: Annotated[Path | None, typer.Option(metavar="DIR", help=RUNS_DIR_HELP)] = None,
+    network: Annotated[
+        bool, typer.Option("--network", help="Also check that CIFAR-10 can be downloaded.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check this machine and this terminal: PyTorch, GPU, threads, disk, colours, characters.
+    """Check this machine and this terminal, and suggest what to do.
 
-    Suggests a fix for each problem. PyTorch is loaded only if there may be a GPU.
+    Software, processor, threads, memory, GPU, directories, colours, characters, clipboard.
+
+    Exit code 0 if training works, 2 if PyTorch or a GPU does not, 5 if runs cannot be saved.
     """
+    from cnn_tui.doctor.checks import exit_code, find_groups, to_dict
     from cnn_tui.reports.console import results_console
-    from cnn_tui.reports.doctor import find_checks, print_check
+    from cnn_tui.reports.doctor import print_groups
 
     with ProgressLine(sys.stderr) as progress:
-        checks = list(find_checks(runs_dir, progress.write))
+        groups = find_groups(runs_dir, progress.write, network=network)
     if as_json:
-        values = [check._asdict() for check in checks]
-        for value in values:
-            del value["exit_code"]
-        print(to_json(values))
+        print(to_json(to_dict(groups)))
     else:
-        console = results_console()
-        for check in checks:
-            print_check(console, check)
-    sys.exit(max(check.exit_code for check in checks))
+        print_groups(results_console(), groups)
+    sys.exit(exit_code(groups))

@@ -35,7 +35,7 @@ def download_cifar10(directory: Path, progress: Progress) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         if not _is_complete(archive):
-            _check_server()
+            check_server()
         # Imported here: it is slow, and not needed without a network.
         from cnn_engine.data.sources.torchvision_download import fetch  # noqa: PLC0415
 
@@ -45,10 +45,8 @@ def download_cifar10(directory: Path, progress: Progress) -> None:
         with suppress(OSError):
             if not _is_complete(archive):
                 archive.unlink()
-        reason = getattr(error, "reason", None) or error
-        text = " ".join(str(getattr(reason, "strerror", None) or reason).split())
         raise DataError(
-            f"CIFAR-10 cannot be downloaded from {URL} ({text}); put "
+            f"CIFAR-10 cannot be downloaded from {URL} ({failure_reason(error)}); put "
             f"{UNPACKED}/ into {directory}, or pass its directory with --data-dir"
         ) from None
 
@@ -60,8 +58,19 @@ def _is_complete(archive: Path) -> bool:
         return hashlib.file_digest(file, "md5").hexdigest() == ARCHIVE_MD5
 
 
-def _check_server() -> None:
-    """Fail early without a network: torchvision's timeouts are long."""
+def failure_reason(error: Exception) -> str:
+    """Return the reason of a failed download in one line."""
+    reason = getattr(error, "reason", None) or error
+    return " ".join(str(getattr(reason, "strerror", None) or reason).split())
+
+
+def check_server() -> None:
+    """Fail early without a network: torchvision's timeouts are long.
+
+    Raises:
+        OSError: the server cannot be reached.
+        HTTPException: its answer is not one of HTTP.
+    """
     request = urllib.request.Request(URL, method="HEAD")
     with urllib.request.urlopen(request, timeout=CONNECT_SECONDS):  # noqa: S310
         pass

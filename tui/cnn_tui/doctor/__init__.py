@@ -1,0 +1,1 @@
+"""Checks of this machine and this terminal, for `cnn-tui doctor`."""
