@@ -5,33 +5,11 @@ import subprocess
 from contextlib import ExitStack
 
 from cnn_engine.notifications.message import Message
+from cnn_engine.notifications.variables import COMMAND_VARIABLE, FIELDS, URL_VARIABLE
 from cnn_engine.runs.directory import RunDirectory
 
-SECRETS = ("CNN_TUI_NOTIFY", "CNN_TUI_ON_END")
-"""Environment variables that are not for the command."""
-
-VARIABLES = {
-    "CNN_TUI_RUN": "run",
-    "CNN_TUI_NAME": "name",
-    "CNN_TUI_PRESET": "preset",
-    "CNN_TUI_STATUS": "event",
-    "CNN_TUI_EXIT_CODE": "exit_code",
-    "CNN_TUI_TITLE": "title",
-    "CNN_TUI_TEXT": "text",
-    "CNN_TUI_ERROR": "error",
-    "CNN_TUI_DIR": "directory",
-    "CNN_TUI_HOST": "host",
-    "CNN_TUI_SECONDS": "seconds",
-    "CNN_TUI_EPOCHS": "epochs_done",
-    "CNN_TUI_BEST_EPOCH": "best_epoch",
-    "CNN_TUI_VAL_LOSS": "val_loss",
-    "CNN_TUI_VAL_ACCURACY": "val_accuracy",
-    "CNN_TUI_TEST_LOSS": "test_loss",
-    "CNN_TUI_TEST_ACCURACY": "test_accuracy",
-    "CNN_TUI_SHOW": "show",
-    "CNN_TUI_RESUME": "resume",
-}
-"""Environment variables of the command, with the field of the message that each contains."""
+SECRETS = (URL_VARIABLE, COMMAND_VARIABLE)
+"""Variables that the command does not get."""
 
 
 def execute(command: str, message: Message, run: RunDirectory) -> str:
@@ -47,7 +25,7 @@ def execute(command: str, message: Message, run: RunDirectory) -> str:
     Returns:
         The reason why it failed; empty if it ended with exit code 0.
     """
-    values = {name: message.fields.get(key) for name, key in VARIABLES.items()}
+    values = {name: message.fields.get(key) for name, key in FIELDS.items()}
     environment = {name: value for name, value in os.environ.items() if name not in SECRETS}
     environment |= {name: "" if value is None else str(value) for name, value in values.items()}
     with ExitStack() as stack:

@@ -58,7 +58,7 @@ class _OnSameHost(urllib.request.HTTPRedirectHandler):
     def redirect_request(  # noqa: PLR0913, PLR0917 - of the base class
         self,
         req: urllib.request.Request,
-        fp: IO[bytes],
+        fp: IO[bytes],  # noqa: ARG002
         code: int,
         msg: str,  # noqa: ARG002 - of the base class
         headers: HTTPMessage,  # noqa: ARG002
@@ -67,7 +67,6 @@ class _OnSameHost(urllib.request.HTTPRedirectHandler):
         """Return the next request; None to report the redirect as an error."""
         if code not in RESENT or not _is_same_host(req.full_url, newurl):
             return None
-        fp.close()
         return urllib.request.Request(  # noqa: S310 - of the same host
             newurl, req.data, dict(req.headers), method="POST"
         )
@@ -93,8 +92,8 @@ def _port(scheme: str) -> int:
 def _reason(error: Exception) -> str:
     """Return the cause of a failure in a few words; nothing that the server says is repeated."""
     if isinstance(error, urllib.error.HTTPError):
-        with error:
-            return _status_text(error)
+        error.close()
+        return _status_text(error)
     cause = error.reason if isinstance(error, urllib.error.URLError) else error
     match cause:
         case ssl.SSLCertVerificationError():
@@ -105,8 +104,8 @@ def _reason(error: Exception) -> str:
             return NO_ANSWER
         case http.client.HTTPException():
             return "its answer is not HTTP"
-    text = cause.strerror if isinstance(cause, OSError) else None
-    return text or type(cause).__name__
+    text = (isinstance(cause, OSError) and cause.strerror) or type(cause).__name__
+    return f"{text[:1].lower()}{text[1:]}"
 
 
 def _status_text(error: urllib.error.HTTPError) -> str:

@@ -1,15 +1,17 @@
 """Receivers of a run's messages, in a private file of its directory."""
 
-import json
 import os
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
-from msgspec import ValidationError, convert
+import msgspec
+from msgspec import MsgspecError
 
 from cnn_engine.errors import ConfigError, StorageError
 from cnn_engine.notifications.urls import check_url
+from cnn_engine.notifications.variables import COMMAND_VARIABLE, EVENTS_VARIABLE, URL_VARIABLE
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.storage.atomic import write_atomically
 from cnn_engine.storage.regular_files import open_regular
@@ -53,18 +55,47 @@ class Targets:
 NO_TARGETS = Targets()
 
 
-def check_targets(targets: Targets, source: str) -> Targets:
-    """Return targets with valid URLs, each once.
+class _Stored(msgspec.Struct):
+    """Content of the file."""
+
+    directory: int
+    """Number of the directory that it was written in."""
+
+    targets: Targets
+
+
+_DECODER = msgspec.json.Decoder(_Stored)
+
+
+def parse_events(text: str, source: str) -> tuple[EventName, ...]:
+    """Return the events of a list with commas or spaces between.
 
     Args:
-        targets: The targets.
-        source: The option or key that gave the URLs, which the error names.
+        text: The list.
+        source: The option or variable that gave it, which the error names.
 
     Raises:
-        ConfigError: a URL is invalid.
+        ConfigError: it is empty, or there is no such event.
     """
-    urls = dict.fromkeys(check_url(url, source) for url in targets.urls)
-    return replace(targets, urls=tuple(urls))
+    words = text.replace(",", " ").split()
+    if not words or not set(words) <= set(EVENT_NAMES):
+        raise ConfigError(f"{source} {text!r}: expected one or more of {', '.join(EVENT_NAMES)}")
+    return tuple(name for name in EVENT_NAMES if name in words)
+
+
+def targets_of_environment(environment: Mapping[str, str]) -> Targets:
+    """Return the targets that environment variables name; `NO_TARGETS` without any.
+
+    Raises:
+        ConfigError: a URL or an event is invalid.
+    """
+    urls = (check_url(url, URL_VARIABLE) for url in environment.get(URL_VARIABLE, "").split())
+    events = environment.get(EVENTS_VARIABLE, "").strip()
+    return Targets(
+        urls=tuple(dict.fromkeys(urls)),
+        events=parse_events(events, EVENTS_VARIABLE) if events else EVENT_NAMES,
+        on_end=environment.get(COMMAND_VARIABLE, "").strip(),
+    )
 
 
 def write_targets(run: RunDirectory, targets: Targets) -> None:
@@ -78,8 +109,8 @@ def write_targets(run: RunDirectory, targets: Targets) -> None:
         if not targets:
             path.unlink(missing_ok=True)
             return
-        values = {"format": 1, "directory": _identity(run), **asdict(targets)}
-        write_atomically(path, json.dumps(values).encode(), mode=PRIVATE)
+        content = msgspec.json.encode(_Stored(directory=_identity(run), targets=targets))
+        write_atomically(path, content, mode=PRIVATE)
     except OSError as error:
         raise StorageError(f"{path}: cannot be written: {error.strerror}") from None
 
@@ -104,12 +135,14 @@ def read_targets(run: RunDirectory) -> Targets:
     if status.st_uid != os.geteuid() or status.st_mode & 0o077:
         raise StorageError(f"{path}: ignored, as it is not private (chmod 600); {fix}")
     try:
-        values = json.loads(content)
-        if values.pop("directory") != _identity(run):
-            raise StorageError(f"{path}: ignored, as it was copied from another run; {fix}")
-        return check_targets(convert(values, Targets), FILE_NAME)
-    except (ValueError, ValidationError, KeyError, AttributeError, RecursionError, ConfigError):
+        stored = _DECODER.decode(content)
+        for url in stored.targets.urls:
+            check_url(url)
+    except (MsgspecError, RecursionError, ConfigError):
         raise StorageError(f"{path}: ignored, as it is damaged; {fix}") from None
+    if stored.directory != _identity(run):
+        raise StorageError(f"{path}: ignored, as it was copied from another run; {fix}")
+    return stored.targets
 
 
 def _identity(run: RunDirectory) -> int:

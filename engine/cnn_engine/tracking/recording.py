@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cnn_engine.errors import StorageError, error_text
 from cnn_engine.runlog.events import Event, Notice, RunFinished
@@ -24,6 +24,9 @@ from cnn_engine.tracking.loop_control import LoopControl
 from cnn_engine.tracking.loop_log import LoopLog
 from cnn_engine.tracking.names import printable
 from cnn_engine.tracking.values import Converter, DeviceValue, Value, read_device_values
+
+if TYPE_CHECKING:
+    from cnn_engine.notifications.notifier import Notifier
 
 POLL_SECONDS = 0.25
 """Interval at which commands are read."""
@@ -80,6 +83,8 @@ class Recording:
         self._alarms = AlarmLog(recorder)
         self.device: Any = None
         """Device that trains, as PyTorch has it; None if unknown."""
+        self.notifier: Notifier | None = None
+        """Sends messages about the run; None if nobody is to get them."""
 
     def start(self) -> None:
         """Start the thread."""
@@ -134,17 +139,23 @@ class Recording:
         if not self.lock.acquire(timeout=MAX_WAIT_SECONDS):
             say("the end of the run could not be recorded: a device does not answer")
             return
+        end: RunFinished | None = None
         try:
             self.drain()
             self.loop.finish(self.control.clock(), is_complete=is_complete)
             self._report_missing_roles()
-            self.recorder.record(last_event())
+            end = last_event()
+            self.recorder.record(end)
             self._is_closed = True  # other threads of the loop may still log
             self.recorder.close()
         except StorageError as error:
             say(str(error))
         finally:
             self.lock.release()
+        if self.notifier is None:
+            return
+        if notice := self.notifier.end(self.recorder.state, end or last_event()):
+            say(notice)
 
     def abandon(self) -> None:
         """Give up the log in a forked process, so that only its parent holds it."""

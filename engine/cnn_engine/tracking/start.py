@@ -9,10 +9,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cnn_engine.config.limits import MAX_EPOCHS
 from cnn_engine.errors import ConfigError, RunsDirError, StorageError
+from cnn_engine.notifications.targets import FILE_NAME, targets_of_environment, write_targets
+from cnn_engine.notifications.variables import STATUS_VARIABLE
 from cnn_engine.runlog.events import FORMAT, LOOP_TABLE, Event, RunResumed, RunStarted
 from cnn_engine.runlog.flat_config import config_values, flat_config, planned_epochs
 from cnn_engine.runlog.roles import Role
@@ -41,6 +43,9 @@ from cnn_engine.tracking.ranks import rank, world_size
 from cnn_engine.tracking.recording import Recording, say
 from cnn_engine.tracking.run import Run
 from cnn_engine.tracking.signals import stop_on_signals
+
+if TYPE_CHECKING:
+    from cnn_engine.notifications.notifier import Notifier
 
 MODE, RUNS_DIR, RUN = "CNN_TUI_MODE", "CNN_TUI_RUNS_DIR", "CNN_TUI_RUN"
 """Environment variables: `disabled` to record nothing; the directory of runs; the run's id, which
@@ -137,7 +142,7 @@ def _existing_directory(plan: Plan, runs_dir: Path) -> RunDirectory | None:
     resume = plan.resume
     if isinstance(resume, str) and resume and resume not in RESUME_MODES:
         return find_run(runs_dir, resume)
-    run_id = plan.run_id or os.environ.get(RUN, "")
+    run_id = plan.run_id or _run_of_environment()
     if not run_id:
         if resume == "must":
             raise ConfigError("resume='must' needs the id of the run: init(resume='ID')")
@@ -154,13 +159,21 @@ def _existing_directory(plan: Plan, runs_dir: Path) -> RunDirectory | None:
     return run
 
 
+def _run_of_environment() -> str:
+    """Return the id in `CNN_TUI_RUN`; empty without one.
+
+    In a command of `--on-end` the variable names the run that has ended, not one to resume.
+    """
+    return "" if STATUS_VARIABLE in os.environ else os.environ.get(RUN, "")
+
+
 def _new_directory(plan: Plan, runs_dir: Path) -> RunDirectory:
     """Return a new run directory.
 
     Raises:
         StorageError: it cannot be created.
     """
-    run_id = plan.run_id or os.environ.get(RUN, "")
+    run_id = plan.run_id or _run_of_environment()
     if not run_id:
         return create_run(runs_dir)
     path = runs_dir / run_id
@@ -213,6 +226,7 @@ def _recorded_run(plan: Plan, run: RunDirectory, *, is_new: bool) -> Run:
     if not is_new and plan.config is not None and stored != state.config:
         recording.loop.new_config = stored
     recording.loop.describe()
+    recording.notifier = _make_notifier(recorder)
     _mark(plan, run)
     if plan.ignored:
         recording.warn("init", f"init ignores {listed(plan.ignored)}")
@@ -308,6 +322,27 @@ def _run_resumed(state: RunState, run: RunDirectory) -> Event:
         file="",
         seconds=state.elapsed_seconds,
     )
+
+
+def _make_notifier(recorder: Recorder) -> "Notifier | None":
+    """Return what sends messages about the run; None if nobody is to get them.
+
+    The receivers are those of environment variables, else those of an earlier session.
+    """
+    run = recorder.run
+    try:
+        targets = targets_of_environment(os.environ)
+        if targets:
+            write_targets(run, targets)
+    except (ConfigError, StorageError) as error:
+        say(f"{error}; training goes on")
+    if not (run.path / FILE_NAME).exists():
+        return None
+    from cnn_engine.notifications.notifier import Notifier  # noqa: PLC0415 - few runs need it
+
+    notifier = Notifier(run)
+    recorder.observer = notifier.observe
+    return notifier
 
 
 def _mark(plan: Plan, run: RunDirectory) -> None:

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from cnn_engine.errors import ConfigError, StorageError
-from cnn_engine.notifications.targets import EVENT_NAMES, EventName, Targets, read_targets
+from cnn_engine.errors import StorageError
+from cnn_engine.notifications.targets import EVENT_NAMES, Targets, parse_events, read_targets
 from cnn_engine.notifications.urls import COMMAND_OPTION, OFF, URL_OPTION, check_url
 from cnn_engine.runs.directory import RunDirectory
 from cnn_tui.settings.notify import settings_targets
@@ -69,7 +69,7 @@ def chosen_targets(
         checked = (check_url(url) for url in urls if url != OFF)
         chosen = replace(chosen, urls=tuple(dict.fromkeys(checked)))
     if events is not None:
-        chosen = replace(chosen, events=_parse_events(events))
+        chosen = replace(chosen, events=parse_events(events, EVENTS_OPTION))
     if on_end is not None:
         chosen = replace(chosen, on_end=on_end.strip())
     return chosen
@@ -82,11 +82,3 @@ def _own_targets(run: RunDirectory) -> Targets | None:
     except StorageError as error:
         notify(str(error))
         return None
-
-
-def _parse_events(text: str) -> tuple[EventName, ...]:
-    words = text.replace(",", " ").split()
-    if not words or not set(words) <= set(EVENT_NAMES):
-        expected = ", ".join(EVENT_NAMES)
-        raise ConfigError(f"{EVENTS_OPTION} {text!r}: expected one or more of {expected}")
-    return tuple(name for name in EVENT_NAMES if name in words)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cnn_engine.distributed.place import Place
 from cnn_engine.errors import StorageError, TrainingError
+from cnn_engine.notifications.notifier import notify_lost
 from cnn_engine.runlog.events import RunFinished, RunStarted
 from cnn_engine.runs.commands import Command, send
 from cnn_engine.runs.directory import RunDirectory, create_run, first_event, list_runs
@@ -105,10 +106,10 @@ def follow_launch(run: RunDirectory, process_id: int, *, as_json: bool, skip_byt
     # The log of a resumed run has an earlier end.
     has_begun = run.events.stat().st_size > skip_bytes
     if state.finished is None or not state.has_ended or not has_begun:
-        raise TrainingError(
-            f"run {run.id}: its processes ended without a word, see {run.console}; "
-            f"{how_to_resume(state, run)}"
-        )
+        cause = f"its processes ended without a word, see {run.console}"
+        if notice := notify_lost(run, cause, TrainingError.exit_code):
+            notify(notice)
+        raise TrainingError(f"run {run.id}: {cause}; {how_to_resume(state, run)}")
     if state.phase == "stopped" and state.checkpoints:
         notify(resume_hint(run))
     return state.finished.exit_code

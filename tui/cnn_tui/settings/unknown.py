@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 
+from cnn_engine.notifications.variables import FIELDS
 from cnn_tui.settings.fields import KEYS, PREFIX, all_settings
 from cnn_tui.settings.file import FILE_VARIABLE, SettingsFile
 
-OTHER_VARIABLES = (FILE_VARIABLE, "CNN_TUI_MODE", "CNN_TUI_RUN")
+OTHER_VARIABLES = (FILE_VARIABLE, "CNN_TUI_MODE", *FIELDS)
 """Variables of this program that are no settings."""
 
 

@@ -95,13 +95,13 @@ def _wait_for(child: int, from_child: int, settings: TerminalSettings) -> NoRetu
         if not run_path or code > 128:  # quit by a signal
             os._exit(code)
         settings.restore(screen=2)
-        notify(_exit_message(f"ended with exit code {code}", run_path))
+        _report_exit(f"ended with exit code {code}", run_path, TrainingError.exit_code)
         os._exit(TrainingError.exit_code)
     number = os.WTERMSIG(status)
     cause = f"ended by signal {number} ({signal.strsignal(number)})"
     if report:
         settings.restore(screen=2)
-        notify(_exit_message(cause, run_path))
+        _report_exit(cause, run_path, 128 + number)
     elif number not in EXPECTED_SIGNALS:
         notify(cause)
     os._exit(128 + number)
@@ -115,8 +115,11 @@ def _report(from_child: int) -> bytes:
     return b""
 
 
-def _exit_message(cause: str, run_path: str) -> str:
-    """Return the cause and the command to run next. The imports are deferred until needed."""
+def _report_exit(cause: str, run_path: str, exit_code: int) -> None:
+    """Report the cause and the command to run next; send messages if a run has lost its process.
+
+    The imports are deferred until they are needed.
+    """
     from pathlib import Path  # noqa: PLC0415
 
     from cnn_engine.checkpoints.format import LAST_FILE  # noqa: PLC0415
@@ -125,9 +128,15 @@ def _exit_message(cause: str, run_path: str) -> str:
     from cnn_tui.text.shell import command_for  # noqa: PLC0415
 
     if not run_path:
-        return f"the dashboard was {cause}; the runs are unchanged"
+        notify(f"the dashboard was {cause}; the runs are unchanged")
+        return
     run = RunDirectory(Path(run_path))
-    if read_summary(run).status == "interrupted":
-        start = "the last checkpoint" if (run.path / LAST_FILE).exists() else "the beginning"
-        return f"training was {cause}; resume from {start}: {command_for('resume', run)}"
-    return f"the dashboard was {cause} after the run had ended: {command_for('show', run)}"
+    if read_summary(run).status != "interrupted":
+        notify(f"the dashboard was {cause} after the run had ended: {command_for('show', run)}")
+        return
+    start = "the last checkpoint" if (run.path / LAST_FILE).exists() else "the beginning"
+    notify(f"training was {cause}; resume from {start}: {command_for('resume', run)}")
+    from cnn_engine.notifications.notifier import notify_lost  # noqa: PLC0415
+
+    if notice := notify_lost(run, f"training was {cause}", exit_code):
+        notify(notice)
