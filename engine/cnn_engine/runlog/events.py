@@ -9,6 +9,7 @@ Order of events, where `*` means any number of times, `+` at least once and `?` 
         session +
             RunStarted                    in the first session
             or RunResumed                 in later ones: undoes what lies beyond its position
+            TimeLimitSet ?                the session must end in time
             ConfigReplaced ?              digits replace CIFAR-10, which could not be downloaded;
                                           after RunPrepared: the images of a resumed run were moved
             StageStarted                  loading PyTorch, loading data, building the model
@@ -261,6 +262,14 @@ class ConfigReplaced(Event):
 
     reason: str
     """Reason, as a sentence."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimeLimitSet(Event):
+    """The session stops with a checkpoint in time to have ended at a time limit."""
+
+    end: float
+    """Time limit in seconds since 1970: of the user, or of the job of a batch system."""
 
 
 @dataclass(frozen=True, kw_only=True)

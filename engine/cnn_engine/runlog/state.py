@@ -43,6 +43,7 @@ from cnn_engine.runlog.events import (
     StepsCaptured,
     StepsFinished,
     TestFinished,
+    TimeLimitSet,
     ValidationProgressed,
 )
 from cnn_engine.runlog.position import position_of
@@ -106,6 +107,8 @@ class RunState:
     started: RunStarted | None = None
     resumed: RunResumed | None = None
     """Start of the current session; None for the first."""
+    end_time: float | None = None
+    """Time limit of the session in seconds since 1970; None without one."""
     stops_after_epoch: bool = False
     """True if a command asks to stop after the epoch."""
     preset: str = ""
@@ -191,6 +194,8 @@ class RunState:
                 self.notices.append(Notice(time=event.time, text=event.reason, severity="info"))
             case ScalarsLogged():
                 self._add_scalars(event)
+            case TimeLimitSet():
+                self.end_time = event.end
             case StageStarted():
                 self.stages.append(event)
                 self.progress = None
@@ -277,7 +282,7 @@ class RunState:
         self._former = copy.copy(self) if self.phase in {"done", "stopped"} else None
         if self.phase != "detached":
             self.stops_after_epoch = self.paused = False
-        self.phase, self.resumed = "starting", event
+        self.phase, self.resumed, self.end_time = "starting", event, None
         self.paused_time, self.pause_seconds = event.time, 0.0
         self.stages, self.progress = [], None
         self.machine, self.is_captured = None, False

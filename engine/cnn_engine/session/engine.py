@@ -44,6 +44,7 @@ from cnn_engine.runlog.events import (
     RunResumed,
     RunStarted,
     StageStarted,
+    TimeLimitSet,
 )
 from cnn_engine.runs.commands import Command
 from cnn_engine.runs.console import write_traceback
@@ -54,12 +55,14 @@ from cnn_engine.runs.summary import read_state
 from cnn_engine.session.process_exit import exits_raise
 from cnn_engine.session.request import Request
 from cnn_engine.session.spawn import spawn
+from cnn_engine.system.end_time import find_end_time
 from cnn_engine.system.environment_diff import environment_diff
 from cnn_engine.system.git_revision import Revision
 from cnn_engine.system.malloc import keep_freed_memory
 from cnn_engine.system.out_of_memory import is_out_of_memory, out_of_memory_text
 from cnn_engine.system.stop_signals import EXIT_CODES
 from cnn_engine.training.control import Control, DetachRequested, StopRequested
+from cnn_engine.training.deadline import Deadline
 
 if TYPE_CHECKING:
     from cnn_engine.data.dataset import DataSet
@@ -517,7 +520,7 @@ class Engine:
         return RunFinished(status=status, exit_code=exit_code, seconds=seconds, error=error)
 
     def _train(self, revision: Revision) -> None:
-        control = self._control = Control(self._recorder)
+        control = self._control = Control(self._recorder, self._set_deadline())
         self._recorder.record(StageStarted(stage="torch"))
         # Imported here: see the module docstring.
         from cnn_engine.system.device import limit_threads  # noqa: PLC0415
@@ -549,6 +552,14 @@ class Engine:
         trainer.run()
         if self._rendezvous is not None:
             self._rendezvous.leave()
+
+    def _set_deadline(self) -> Deadline | None:
+        """Return and record the deadline of this session, by which the first process stops all."""
+        end_time = find_end_time()
+        if end_time is None or (self._place is not None and not self._place.is_first):
+            return None
+        self._recorder.record(TimeLimitSet(end=end_time))
+        return Deadline(end_time)
 
     def _load_and_join(self, control: Control) -> "tuple[DataSet, Processes]":
         """Load the images, and join the other processes of the run if there are any.

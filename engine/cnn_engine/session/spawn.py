@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import signal
 import subprocess
 import sys
 from contextlib import suppress
@@ -11,14 +12,16 @@ from cnn_engine.errors import StorageError
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.hints import command_for
 from cnn_engine.runs.recorder import HandedOver
+from cnn_engine.system.stop_signals import STOP_SIGNALS
 
 MODULE = "cnn_engine.session.background"
 
 MAX_RESTARTS = 10
 """Number of times that torchrun starts the processes of a run again after one was lost."""
 
-HANDLED_SIGNALS = "SIGTERM,SIGINT,SIGQUIT"
-"""Signals that torchrun passes on; by default it also ends at SIGHUP, when a terminal is closed."""
+HANDLED_SIGNALS = ",".join(number.name for number in (*STOP_SIGNALS, signal.SIGQUIT))
+"""Signals that torchrun passes on. By default it dies of a batch system's warnings, and ends at
+SIGHUP, when a terminal is closed."""
 
 
 def spawn(run: RunDirectory, handed_over: HandedOver) -> None:

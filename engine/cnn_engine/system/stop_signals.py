@@ -1,4 +1,7 @@
-"""Signals that stop a run with a checkpoint. Imports nothing else: the supervisor stays small."""
+"""Signals and limits that stop a run with a checkpoint.
+
+Imports nothing else: the supervisor stays small.
+"""
 
 import signal
 
@@ -14,5 +17,15 @@ quit without a checkpoint."""
 STOP_SIGNALS = (*IMPATIENT_SIGNALS, *WARNING_SIGNALS)
 """All signals after which a run saves a checkpoint and ends with 128 + the signal's number."""
 
-EXIT_CODES = {number.name: 128 + number for number in (signal.SIGHUP, *STOP_SIGNALS)}
-"""Exit codes after a signal, by its name: 128 + its number, as in shells."""
+TIME_LIMIT = "time-limit"
+"""Sender of the stop before the end of a time limit or a job."""
+
+TIME_LIMIT_EXIT_CODE = 124
+"""Exit code after it: that of `timeout`, for the same reason."""
+
+EXIT_CODES = {
+    **{number.name: 128 + number for number in (signal.SIGHUP, *STOP_SIGNALS)},
+    TIME_LIMIT: TIME_LIMIT_EXIT_CODE,
+}
+"""Exit codes of a stopped run by the sender of the stop: after a signal 128 + its number, as in
+shells."""

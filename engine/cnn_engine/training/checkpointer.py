@@ -1,6 +1,7 @@
 """Schedules checkpoints, writes them and records them in the log."""
 
 import math
+import time
 from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any, Literal
@@ -63,6 +64,8 @@ class Checkpointer:
         self.writer, self._metric = writer, metric
         self.best_value_on_disk = metric.worst
         """Value of the metric for the weights in `best.pt`; infinitely bad if there are none."""
+        self.save_seconds: float | None = None
+        """Longest time until a checkpoint was written; None before the first."""
 
     def restart_timer(self) -> None:
         """Make `last.pt` due again after the configured time."""
@@ -153,7 +156,7 @@ class Checkpointer:
         if not all_finite(tensor for tensor in checked if tensor.is_floating_point()):
             report(StorageError(f"{event.file} is not saved because weights are not finite"))
             return
-        position = self._progress.position
+        position, start = self._progress.position, time.monotonic()
         if self.writer.in_background:
             content = checkpoint.copy_to_host(content)
 
@@ -165,6 +168,7 @@ class Checkpointer:
                 checkpoint.save(self._recorder.run.path / event.file, content, position)
             except OSError as error:
                 raise StorageError(f"{event.file} could not be saved: {error.strerror}") from None
+            self.save_seconds = max(self.save_seconds or 0.0, time.monotonic() - start)
             if event.change is not None:
                 _, self.best_value_on_disk = event.change
 

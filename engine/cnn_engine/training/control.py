@@ -16,6 +16,8 @@ from cnn_engine.runlog.events import (
 )
 from cnn_engine.runs.commands import Command, send, value_error, without_repeats
 from cnn_engine.runs.recorder import Recorder
+from cnn_engine.system.stop_signals import TIME_LIMIT
+from cnn_engine.training.deadline import Deadline
 from cnn_engine.training.scalars import memory, scalars_logged
 
 CHECK_SECONDS = 0.05
@@ -66,6 +68,10 @@ class Trainable(Protocol):
     def epoch(self) -> int:
         """Current epoch, counted from 1; 0 before the first."""
 
+    @property
+    def save_seconds(self) -> float | None:
+        """Longest duration of a checkpoint so far; None before the first."""
+
     def save_checkpoint(self) -> None:
         """Save a checkpoint and record it; raises `StorageError` if it cannot be saved."""
 
@@ -73,11 +79,12 @@ class Trainable(Protocol):
 class Control:
     """Applies the commands that arrive during a run, and records samples of the machine."""
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, deadline: Deadline | None = None) -> None:
+        """Apply commands to the recorder's run, and stop it in time for the deadline, if any."""
         # Imported here, so that the first screen does not wait for psutil.
         from cnn_engine.system.machine import Machine  # noqa: PLC0415
 
-        self._recorder = recorder
+        self._recorder, self._deadline = recorder, deadline
         self._throttle = Throttle(CHECK_SECONDS)
         self._meetings: Meetings | None = None
         self.step_costs: Callable[[], tuple[int, float, float]] = lambda: (0, 0.0, 0.0)
@@ -164,6 +171,8 @@ class Control:
         """
         self._poll()
         self._trainer = trainer
+        if self._deadline is not None:
+            self._deadline.begin()
         waiting, self._waiting = self._waiting, []
         for command in without_repeats(waiting):
             self._change(trainer, command)
@@ -251,7 +260,14 @@ class Control:
         return [Command(**fields) for fields in self._meetings.hold(commands)]
 
     def _new_commands(self) -> Iterator[Command]:
-        """Yield new commands; record once why none can be read, as from a lost network drive."""
+        """Yield new commands, and a stop once it is due by the deadline.
+
+        Why none can be read, as from a lost network drive, is recorded once.
+        """
+        trainer = self._trainer
+        save_seconds = trainer.save_seconds if trainer else 0.0
+        if self._deadline is not None and self._deadline.is_due(save_seconds):
+            yield Command(name="stop", by=TIME_LIMIT)
         try:
             yield from self._recorder.commands.poll()
         except OSError as error:

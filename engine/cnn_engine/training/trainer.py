@@ -462,6 +462,11 @@ class Trainer:
         with self.learner.not_averaged():
             self.checkpointer.save_requested(self.state.state_dict())
 
+    @property
+    def save_seconds(self) -> float | None:
+        """Longest duration of a checkpoint so far; None before the first."""
+        return self.checkpointer.save_seconds
+
     def _flush_steps(self) -> None:
         """Wait for launched steps and record them, so that a checkpoint is not ahead of the log."""
         if self._logger is not None:

@@ -24,6 +24,7 @@ from cnn_engine.runs.directory import (
 )
 from cnn_engine.runs.lookup import LATEST, find_run
 from cnn_engine.runs.summary import LIVE, read_summary
+from cnn_engine.system.end_time import set_time_limit
 from cnn_tui.cli.completion import complete_run, complete_setting
 from cnn_tui.settings import OnHangup, Options, ThemeName
 from cnn_tui.text.safe import safe_text
@@ -185,7 +186,25 @@ def as_overrides(options: Mapping[str, Path | str | float | None]) -> list[str]:
 TIME = re.compile(r"(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s?)?")
 
 
-def parse_time(text: str) -> float:
+def _set_time_limit(context: typer.Context, text: str | None) -> None:
+    if text is not None and not context.resilient_parsing:
+        set_time_limit(parse_time(text, "--time-limit"))
+
+
+TimeLimit = Annotated[
+    None,
+    typer.Option(
+        "--time-limit",
+        metavar="TIME",
+        parser=str,
+        callback=_set_time_limit,
+        help="Save a checkpoint and end with exit code 124 within TIME, such as 55m. Default: in "
+        "time for the end of the Slurm job.",
+    ),
+]
+
+
+def parse_time(text: str, option: str = "--budget") -> float:
     """Return the seconds of a `--budget`: `1h30m`, `10m`, `90s` or `90`.
 
     Raises:
@@ -194,6 +213,6 @@ def parse_time(text: str) -> float:
     match = TIME.fullmatch(text.strip())
     parts = [int(part or 0) for part in match.groups()] if match else []
     if not any(parts):
-        raise ConfigError(f"--budget: {text!r} is not a time; write 1h30m, 10m or 90s")
+        raise ConfigError(f"{option}: {text!r} is not a time; write 1h30m, 10m or 90s")
     hours, minutes, seconds = parts
     return float(3600 * hours + 60 * minutes + seconds)

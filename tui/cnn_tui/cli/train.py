@@ -29,6 +29,7 @@ from cnn_tui.cli.options import (
     Overrides,
     RunReference,
     RunsDir,
+    TimeLimit,
     as_overrides,
     display_options,
     parse_time,
@@ -138,6 +139,7 @@ def run(  # noqa: PLR0913 - one parameter per option
         ),
     ] = None,
     allow_code: AllowCode = False,
+    time_limit: TimeLimit = None,  # noqa: ARG001 - its callback sets it
     detach: Annotated[
         bool,
         typer.Option("--detach", help="Train in the background; keeps running after you log out."),
@@ -256,6 +258,7 @@ def resume(  # noqa: PLR0913 - one parameter per option
     ] = None,
     runs_dir: RunsDir = None,
     allow_code: AllowCode = False,
+    time_limit: TimeLimit = None,  # noqa: ARG001 - its callback sets it
     processes: ProcessCount = None,
     no_ui: NoUi = False,
     as_json: EventsAsJson = False,

@@ -27,9 +27,6 @@ from cnn_tui.live.follower import Printer, follow
 from cnn_tui.terminal.signals import StopSignals
 from cnn_tui.terminal.tty import notify
 
-SIGNAL_EXIT_CODE = 128
-"""Exit codes above are of signals."""
-
 NEWEST = 20
 """Runs among which one of this launch is looked for."""
 
@@ -38,7 +35,8 @@ def run_in_launch(request: Request, runs_dir: Path, place: Place, *, as_json: bo
     """Train as one of the processes that torchrun has started, and return the exit code.
 
     The first one records and prints the run. If torchrun has started the processes again, or if the
-    newest run of this name of a launch has no end or was stopped by a signal, it continues that.
+    newest run of this name of a launch has no end or was stopped by a signal or a time limit, it
+    continues that.
 
     Args:
         request: What is to be trained.
@@ -58,15 +56,15 @@ def run_in_launch(request: Request, runs_dir: Path, place: Place, *, as_json: bo
     finished = read_state(run)[0].finished if run is not None else None
     if finished is not None and place.restart:
         return finished.exit_code  # another start would end alike
-    if run is None or (finished is not None and not _is_by_signal(finished)):
+    if run is None or (finished is not None and not _is_requeued(finished)):
         run = create_run(runs_dir)  # the name of the launch may be that of an earlier night
         return train_in_launch(Engine(request, Recorder(run), place=place), run, as_json=as_json)
     return train_in_launch(Engine.resume(run, allow_code=True, place=place), run, as_json=as_json)
 
 
-def _is_by_signal(finished: RunFinished) -> bool:
-    """Return True if a signal stopped the run, as a batch system does before it starts it again."""
-    return finished.status == "stopped" and finished.exit_code > SIGNAL_EXIT_CODE
+def _is_requeued(finished: RunFinished) -> bool:
+    """Return True if a signal or a time limit stopped the run: its job is started again."""
+    return finished.status == "stopped" and finished.exit_code > 0
 
 
 def train_in_launch(engine: Engine, run: RunDirectory, *, as_json: bool) -> int:

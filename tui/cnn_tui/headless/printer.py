@@ -9,6 +9,7 @@ from cnn_engine.runlog.best_metric import VAL_MACRO_F1, best_metric
 from cnn_engine.runlog.events import Event
 from cnn_engine.runlog.lines import to_line
 from cnn_engine.runlog.state import RunState
+from cnn_engine.system.stop_signals import TIME_LIMIT_EXIT_CODE
 from cnn_tui.terminal.ascii import for_locale
 from cnn_tui.terminal.progress_line import ProgressLine, progress_text
 from cnn_tui.text.events import (
@@ -17,6 +18,7 @@ from cnn_tui.text.events import (
     device_text,
     resumed_text,
     rolled_back_text,
+    time_limit_text,
     tta_text,
 )
 from cnn_tui.text.metrics import metric_lines
@@ -47,6 +49,8 @@ class LinePrinter:
                 self._print_notice(f"Rolled back {rolled_back_text(event)}")
             case events.ConfigReplaced():
                 self._print_notice(safe_text(event.reason, 1000))
+            case events.TimeLimitSet():
+                self._print_notice(time_limit_text(event.end).capitalize())
             case events.StageStarted():
                 self._print_notice(STAGES[event.stage])
             case events.Notice() | events.CommandRefused():
@@ -75,7 +79,8 @@ class LinePrinter:
                 end = f"{event.status.capitalize()} after {duration(event.seconds)}"
                 self._print_notice(f"{end}{error}")
             case events.RunFinished(status="stopped"):
-                self._print_notice(f"Stopped after {duration(event.seconds)}")
+                cause = ", time limit" if event.exit_code == TIME_LIMIT_EXIT_CODE else ""
+                self._print_notice(f"Stopped after {duration(event.seconds)}{cause}")
             case events.RunFinished(status="detached"):
                 text = "Paused" if state.paused else "Continues"
                 self._print_notice(f"{text} in the background after {duration(event.seconds)}")

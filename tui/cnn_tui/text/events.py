@@ -1,6 +1,7 @@
 """Texts for parts of events."""
 
 import math
+import time
 
 from cnn_engine.runlog.best_metric import VAL_MACRO_F1, best_metric
 from cnn_engine.runlog.events import (
@@ -14,7 +15,7 @@ from cnn_engine.runlog.events import (
     TestFinished,
 )
 from cnn_tui.text.best import value_text
-from cnn_tui.text.numbers import percent
+from cnn_tui.text.numbers import clock, date, percent
 from cnn_tui.text.processes import process_count
 from cnn_tui.text.safe import safe_text
 
@@ -88,6 +89,12 @@ def command_text(command: CommandApplied) -> str:
 def alarm_text(alarm: AlarmRaised) -> str:
     """Return the problem and the suggested fix."""
     return f"{safe_text(alarm.text, 1000)}. {safe_text(alarm.advice, 1000)}"
+
+
+def time_limit_text(end_time: float) -> str:
+    """Return `stops at 14:05, time limit`; on another day with the date."""
+    is_today = date(end_time)[:10] == date(time.time())[:10]
+    return f"stops at {clock(end_time)[:5] if is_today else date(end_time)}, time limit"
 
 
 def resumed_text(event: RunResumed) -> str:

@@ -14,6 +14,7 @@ from cnn_tui.text.events import (
     loop_text,
     resumed_text,
     rolled_back_text,
+    time_limit_text,
 )
 from cnn_tui.text.numbers import decimal, duration, percent
 from cnn_tui.text.processes import restarted_text
@@ -59,6 +60,8 @@ def _describe(event: Event) -> tuple[str, str, str] | None:  # noqa: C901, PLR09
             return "←", "$muted", "the imported log was changed; its values are read anew"
         case events.ConfigReplaced():
             return "!", "$text-warning", safe_text(event.reason, MAX_LENGTH)
+        case events.TimeLimitSet():
+            return "·", "$muted", time_limit_text(event.end)
         case events.StageStarted():
             return "·", "$muted", STAGES[event.stage]
         case events.RunPrepared():

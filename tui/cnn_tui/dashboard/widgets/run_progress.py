@@ -7,7 +7,7 @@ from textual.content import Content
 from cnn_engine.runlog.state import RunState
 from cnn_tui.dashboard.widgets.panel import Panel, colored_bar
 from cnn_tui.text.best import value_text
-from cnn_tui.text.events import STAGES
+from cnn_tui.text.events import STAGES, time_limit_text
 from cnn_tui.text.numbers import decimal, duration, percent
 from cnn_tui.text.other_loops import speed_text
 from cnn_tui.text.safe import safe_text
@@ -81,6 +81,8 @@ def _epoch_line(state: RunState, width: int) -> Content:
         parts.append(speed)
     if (epoch_time := _epoch_time(state)) is not None:
         parts.append(epoch_time)
+    if state.end_time is not None:
+        parts.append(time_limit_text(state.end_time))
     while len(parts) > 1 and len("  ".join([head, *parts])) + MIN_BAR > width:
         parts.pop()
     bar = colored_bar(done / total if total else 0.0, width - len("  ".join([head, "", *parts])))
