@@ -29,35 +29,40 @@ class Answers(NamedTuple):
     """Device attributes."""
 
 
-def ask_terminal(seconds: float = 1.0) -> Answers:
-    """Return what the terminal of stdin and stdout answers, within a time.
+def ask_terminal(seconds: float = 1.0, source: int = 0, target: int = 1) -> Answers:
+    """Return what a terminal answers within a time.
 
     Nothing is asked in the background, where reading would stop the process. Text that is typed in
     the meantime is lost.
+
+    Args:
+        seconds: Time to wait.
+        source: File descriptor to read from.
+        target: File descriptor to write to.
     """
     try:
-        if os.tcgetpgrp(0) != os.getpgrp():
+        if os.tcgetpgrp(source) != os.getpgrp():
             return Answers()
-        before = termios.tcgetattr(0)
+        before = termios.tcgetattr(source)
     except (OSError, termios.error):  # no terminal
         return Answers()
     try:
-        tty.setcbreak(0)
-        os.write(1, QUERIES)
-        return parse_answers(_read(seconds))
+        tty.setcbreak(source)
+        os.write(target, QUERIES)
+        return parse_answers(_read(source, seconds))
     except OSError:
         return Answers()
     finally:
         with suppress(termios.error):
-            termios.tcsetattr(0, termios.TCSAFLUSH, before)
+            termios.tcsetattr(source, termios.TCSAFLUSH, before)
 
 
-def _read(seconds: float) -> bytes:
+def _read(source: int, seconds: float) -> bytes:
     """Return the bytes up to the last answer, or those that arrive within the time."""
     received, deadline = b"", time.monotonic() + seconds
     while not ATTRIBUTES.search(received):
-        ready, _, _ = select.select([0], [], [], max(0.0, deadline - time.monotonic()))
-        if not ready or not (new := os.read(0, 4096)):
+        ready, _, _ = select.select([source], [], [], max(0.0, deadline - time.monotonic()))
+        if not ready or not (new := os.read(source, 4096)):
             break
         received += new
     return received
