@@ -38,10 +38,12 @@ def test_wheel_contains_its_data_files_and_only_its_packages(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     for name in (
         "cnn_engine/configs/cifar10.toml",
+        "cnn_engine/configs/config.schema.json",
         "cnn_engine/data/sources/digits/digits-images-idx3-ubyte.gz",
         "cnn_engine/data/sources/digits/LICENSE.md",
         "cnn_engine/py.typed",
         "cnn_tui/dashboard/app.tcss",
+        "cnn_tui/doctor/doctor.schema.json",
         "cnn_tui/dashboard/screens/run.py",
     ):
         assert name in names

@@ -19,13 +19,21 @@ def configs(
             autocompletion=complete_preset,
         ),
     ] = None,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON Schema of configs, with all keys.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List the presets, or print one."""
-    from cnn_engine.config.preset_files import list_presets
+    """List the presets, print one, or print the schema of all keys.
+
+    Editors such as VS Code with Even Better TOML find the schema by the comment #:schema.
+    """
+    from cnn_engine.config.preset_files import list_presets, read_preset, schema_path
 
     presets = list_presets()
-    if name is None:
+    if schema:
+        print(schema_path().read_text(encoding="utf-8"), end="")
+    elif name is None:
         descriptions = {
             preset: path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
             for preset, path in presets.items()
@@ -33,6 +41,6 @@ def configs(
         lines = [f"{preset:<14} {text}" for preset, text in descriptions.items()]
         print(to_json(descriptions) if as_json else "\n".join(lines))
     elif name in presets:
-        print(presets[name].read_text(encoding="utf-8"), end="")
+        print(read_preset(presets[name]), end="")
     else:
         raise ConfigError(f"configs: no preset {name!r}; available: {', '.join(presets)}")
