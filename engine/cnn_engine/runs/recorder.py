@@ -55,7 +55,7 @@ class Recorder:
         try:
             self._log = LogWriter(run.events, handed_over.log if handed_over else None)
         except RunHeldError:
-            raise RunHeldError(_held_text(run)) from None
+            raise RunHeldError(held_text(run)) from None
         remove_temporary_files(run.path)
         if handed_over is not None:
             commands_read = handed_over.commands_read
@@ -153,7 +153,7 @@ def commands_size(run: RunDirectory) -> int:
     return run.commands.stat().st_size if run.commands.exists() else 0
 
 
-def _held_text(run: RunDirectory) -> str:
+def held_text(run: RunDirectory) -> str:
     """Return the message that names the process training the run."""
     state, _ = read_state(run)
     session = state.resumed or state.started

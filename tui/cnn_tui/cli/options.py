@@ -204,6 +204,16 @@ TimeLimit = Annotated[
 ]
 
 
+ResumeOrStart = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Resume the unfinished run of this name, or start it; if it is done, print its "
+        "results. For jobs that are requeued.",
+    ),
+]
+
+
 def parse_time(text: str, option: str = "--budget") -> float:
     """Return the seconds of a `--budget`: `1h30m`, `10m`, `90s` or `90`.
 

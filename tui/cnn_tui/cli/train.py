@@ -13,7 +13,7 @@ from cnn_engine.config.limits import MAX_EPOCHS, MAX_PROCESSES
 from cnn_engine.config.preset_files import list_presets
 from cnn_engine.distributed.place import Place, find_place
 from cnn_engine.errors import ConfigError
-from cnn_engine.notifications.targets import write_targets
+from cnn_engine.notifications.targets import Targets, write_targets
 from cnn_engine.notifications.urls import masked_words
 from cnn_engine.runs.directory import RunDirectory, create_run, default_runs_dir, iter_runs
 from cnn_engine.runs.lookup import LATEST
@@ -27,6 +27,7 @@ from cnn_tui.cli.options import (
     DataDir,
     OnHangupOption,
     Overrides,
+    ResumeOrStart,
     RunReference,
     RunsDir,
     TimeLimit,
@@ -35,6 +36,7 @@ from cnn_tui.cli.options import (
     parse_time,
     resolve_run,
 )
+from cnn_tui.cli.resume_or_start import find_unfinished, only_name
 from cnn_tui.settings import DEFAULT_OPTIONS, OnHangup, Options
 from cnn_tui.terminal.tty import has_terminal, require_written
 from cnn_tui.text.safe import escaped
@@ -92,6 +94,7 @@ def run(  # noqa: PLR0913 - one parameter per option
     seed: Annotated[
         int | None, typer.Option(metavar="N", help="Same as --set train.seed=N.")
     ] = None,
+    resume_or_start: ResumeOrStart = None,
     budget: Annotated[
         str | None,
         typer.Option(
@@ -175,9 +178,10 @@ def run(  # noqa: PLR0913 - one parameter per option
         from cnn_tui.headless.series import Series, plan_series
         from cnn_tui.reports.series import run_series
 
-        if detach or like is not None:
+        if detach or like is not None or resume_or_start is not None:
             raise ConfigError(
-                "run: --repeat, --sweep and --folds cannot be used with --detach or --like"
+                "run: --repeat, --sweep and --folds cannot be used with --detach, --like or "
+                "--resume-or-start"
             )
         if folds is not None and repeat > 1:
             raise ConfigError(
@@ -192,10 +196,25 @@ def run(  # noqa: PLR0913 - one parameter per option
     request = _make_request(config, like, settings, runs_dir, allow_code=allow_code)
     command = masked_words(["cnn-tui", *sys.argv[1:]])
     request = dataclasses.replace(request, name=checked_name(name), command=command, notify=targets)
+    where = runs_dir or default_runs_dir(for_new_run=True)
+    if resume_or_start is not None:
+        request = dataclasses.replace(request, name=only_name(resume_or_start, name))
+        if found := find_unfinished(request, where, as_json=as_json):
+            directory, state = found
+            _resume(
+                directory,
+                options,
+                on_hangup,
+                chosen_targets(notify, notify_on, on_end, directory),
+                allow_code=allow_code or request.config.model.name == state.setting("model.name"),
+                processes=processes,
+                detach=detach,
+                no_ui=no_ui,
+                as_json=as_json,
+            )
     from cnn_engine.session.preflight import check_request, check_share  # imports NumPy
 
     check_request(request)
-    where = runs_dir or default_runs_dir(for_new_run=True)
     if (place := _find_place(processes)) is not None:
         from cnn_tui.headless.launches import run_in_launch
 
@@ -270,9 +289,38 @@ def resume(  # noqa: PLR0913 - one parameter per option
     options: Options = DEFAULT_OPTIONS,
 ) -> None:
     """Resume a stopped, killed or failed run from its last checkpoint."""
+    directory = resolve_run(reference, runs_dir)
+    _resume(
+        directory,
+        options,
+        on_hangup,
+        chosen_targets(notify, notify_on, on_end, directory),
+        epochs=epochs,
+        data_dir=data_dir,
+        allow_code=allow_code,
+        processes=processes,
+        no_ui=no_ui,
+        as_json=as_json,
+    )
+
+
+def _resume(  # noqa: PLR0913 - the options of a command
+    directory: RunDirectory,
+    options: Options,
+    on_hangup: OnHangup,
+    targets: Targets,
+    *,
+    epochs: int | None = None,
+    data_dir: Path | None = None,
+    allow_code: bool,
+    processes: int | None,
+    detach: bool = False,
+    no_ui: bool,
+    as_json: bool,
+) -> NoReturn:
+    """Resume a run in as many processes as before, and exit with its exit code."""
     from cnn_engine.session.engine import Engine
 
-    directory = resolve_run(reference, runs_dir)
     place = _find_place(processes)
     if place is not None and not place.is_first:
         from cnn_engine.session.member import train_as_member
@@ -280,7 +328,6 @@ def resume(  # noqa: PLR0913 - one parameter per option
 
         request = Request.from_state(read_state(directory)[0], allow_code=allow_code)
         _exit(train_as_member(request, place))
-    targets = chosen_targets(notify, notify_on, on_end, directory)
     engine = Engine.resume(directory, epochs, allow_code=allow_code, data_dir=data_dir, place=place)
     write_targets(directory, targets)
     if place is not None:
@@ -294,7 +341,15 @@ def resume(  # noqa: PLR0913 - one parameter per option
         commands_read = engine.leave_to_others()
         seen = directory.events.stat().st_size
         process_id = spawn_processes(directory, count, commands_read)
+        if detach:
+            sys.exit(_attach(directory, options, no_ui=no_ui or as_json))
         _exit(_follow(directory, process_id, options, seen, no_ui=no_ui, as_json=as_json))
+    if detach:
+        from cnn_engine.session.background import resume_in_background
+
+        engine.leave_to_others()
+        resume_in_background(directory)
+        sys.exit(_attach(directory, options, no_ui=no_ui or as_json))
     _exit(_train(engine, directory, options, on_hangup, no_ui=no_ui, as_json=as_json))
 
 

@@ -1,0 +1,77 @@
+"""Finds the run that a job started or continues by its name, so that one command line does both."""
+
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+from cnn_engine.config.renamed_keys import logged_config
+from cnn_engine.errors import RunHeldError
+from cnn_engine.runlog.events import RunStarted
+from cnn_engine.runlog.state import RunState
+from cnn_engine.runs.directory import RunDirectory, first_event, list_runs
+from cnn_engine.runs.lookup import run_name
+from cnn_engine.runs.recorder import held_text
+from cnn_engine.runs.summary import read_summary
+from cnn_engine.session.request import Request
+
+LOOK_SECONDS = 0.5
+"""Interval at which the log of a run on another machine is looked at."""
+
+
+def find_named(runs_dir: Path, name: str) -> RunDirectory | None:
+    """Return the newest of cnn-tui's own runs of a name; None if there is none.
+
+    Args:
+        runs_dir: Directory of the runs; it may not exist yet.
+        name: Name with which the run was started, or that the user has given it since.
+    """
+    for run in list_runs(runs_dir):
+        started = first_event(run)
+        names = {run_name(run), started.name if isinstance(started, RunStarted) else ""}
+        if name in names and read_summary(run).is_own:
+            return run
+    return None
+
+
+def wait_until_silent(run: RunDirectory, state: RunState) -> None:
+    """Return once no process on another machine can be writing a run that has not ended.
+
+    Locks may not reach other machines. A killed process is silent: then this takes as long as its
+    log has to be silent until the run counts as interrupted.
+
+    Raises:
+        RunHeldError: the log grows.
+        OSError: the log cannot be read.
+    """
+    if state.has_ended or state.host in ("", socket.gethostname()):
+        return
+    size = run.events.stat().st_size
+    while run.is_live(state.host):
+        if run.events.stat().st_size != size:
+            raise RunHeldError(held_text(run))
+        time.sleep(LOOK_SECONDS)
+
+
+def differences(request: Request, state: RunState) -> list[str]:
+    """Return the keys in which a request differs from a run: `optimizer.lr=0.1 (run: 0.05)`.
+
+    Values that the run was started with are no differences, although they may be replaced since.
+    """
+    started = _flat(logged_config(state.started.config)) if state.started else {}
+    current = _flat(state.config)
+    return [
+        f"{key}={value} (run: {current[key]})"
+        for key, value in _flat(request.config.model_dump(mode="json")).items()
+        if key in current and value not in (current[key], started.get(key))
+    ]
+
+
+def _flat(config: dict[str, Any]) -> dict[str, Any]:
+    """Return a config by dotted keys."""
+    return {
+        f"{table}.{key}": value
+        for table, keys in config.items()
+        if isinstance(keys, dict)
+        for key, value in keys.items()
+    }
