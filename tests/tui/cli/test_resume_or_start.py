@@ -1,4 +1,4 @@
-"""`run --resume-or-start`: one command line starts a run, resumes it, and ends well if it is done."""
+"""`run --resume-or-start`: one command line starts a run, resumes it, and ends well once done."""
 
 import os
 import time
