@@ -8,6 +8,7 @@ from cnn_engine.runs.summary import read_summary
 from golden import golden_run
 from terminal import ENDLESS_RUN, Terminal, assert_restored, text_after_exit
 from terminal_runs import child_of, only_run, patched_program, training_process, wait_for_epochs
+from webhook import webhook_server
 
 ENDS_THE_PROCESS = """
 import ctypes
@@ -25,7 +26,10 @@ class Net(nn.Module):
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
 def test_terminal_is_restored_after_a_killed_run(tmp_path, number):
-    with Terminal(*ENDLESS_RUN, cwd=tmp_path) as terminal:
+    with (
+        webhook_server() as webhook,
+        Terminal(*ENDLESS_RUN, "--notify", webhook.url(), cwd=tmp_path) as terminal,
+    ):
         before = terminal.settings
         terminal.wait_for("● training")
         run = only_run(tmp_path)
@@ -33,6 +37,9 @@ def test_terminal_is_restored_after_a_killed_run(tmp_path, number):
         training_process(run).send_signal(number)
         assert terminal.wait() == 128 + number
         assert_restored(terminal, before)
+        fields = webhook.received[-1].fields
+    assert (fields["event"], fields["exit_code"]) == ("failed", 128 + number)
+    assert f"training was ended by signal {number:d}" in fields["error"]
     printed = text_after_exit(terminal)
     assert f"training was ended by signal {number:d}" in printed
     assert f"cnn-tui resume {run.id}" in printed
