@@ -1,5 +1,7 @@
 """The accuracy chart as lines of styled cells: training and validation accuracy by epoch."""
 
+from collections import deque
+
 from cnn_engine.runlog.events import EpochFinished
 from cnn_engine.runlog.state import RunState
 from cnn_tui.charts.axes import (
@@ -18,6 +20,7 @@ from cnn_tui.charts.axes import (
 )
 from cnn_tui.charts.binning import Window, is_drawable, points_in
 from cnn_tui.charts.braille import DotGrid, merge
+from cnn_tui.charts.end_labels import EndLabel, add_end_labels
 from cnn_tui.charts.loss import CURVES, TRAIN, VAL, ChartView, axis_unit, draw_rings, view_text
 from cnn_tui.text.numbers import percent
 
@@ -48,7 +51,8 @@ def draw_accuracy_chart(
     scale = fit_scale(shown, layout.rows, log=False)
     if scale is None:
         return None
-    grids = DotGrid(width - MARGIN, layout.rows), DotGrid(width - MARGIN, layout.rows)
+    columns = window.columns // 2
+    grids = DotGrid(columns, layout.rows), DotGrid(columns, layout.rows)
     for grid, points in zip(grids, (train, val), strict=True):
         grid.curve(points_in(window, points), scale)
     lines = [
@@ -59,6 +63,12 @@ def draw_accuracy_chart(
         draw_vertical(lines, window.column(view.cursor) // 2, CURSOR_LINE, "$foreground")
     in_view = [(step, value) for step, value in val if window.first <= step <= window.last]
     draw_rings(lines, state, in_view, window, scale)
+    ends = [
+        EndLabel(point.column, point.value, f"{point.value:.1f}%", style)
+        for points, style in ((train, TRAIN), (val, VAL))
+        for point in deque(points_in(window, points), maxlen=1)
+    ]
+    add_end_labels(lines, ends, scale, width - MARGIN - columns)
     ticks = axis_ticks(window, axis_unit(state))
     axis_and_labels = draw_axis(ticks, window), draw_tick_labels(ticks, window)
     return add_frame(lines, layout, scale, _legend(state, view, width), axis_and_labels)

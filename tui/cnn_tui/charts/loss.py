@@ -2,6 +2,7 @@
 
 import math
 from bisect import bisect_left
+from collections import deque
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -33,6 +34,7 @@ from cnn_tui.charts.binning import (
     usual_maximum,
 )
 from cnn_tui.charts.braille import DotGrid, merge
+from cnn_tui.charts.end_labels import EndLabel, add_end_labels, short_number
 from cnn_tui.text.numbers import decimal
 
 CELLS_BETWEEN_RINGS = 4
@@ -164,7 +166,7 @@ def draw_loss_chart(
     scale = fit_scale(values, layout.rows, log=view.log)
     if scale is None:
         return None
-    lines = _curves(binned, vals, scale, width - MARGIN, layout.rows)
+    lines = _curves(binned, vals, scale, layout.rows)
     draw_band(lines, binned, scale)
     for marker in state.markers:
         if marker.kind in LINED_MARKERS and window.first <= marker.step <= window.last:
@@ -173,6 +175,7 @@ def draw_loss_chart(
         draw_vertical(lines, window.column(view.cursor) // 2, CURSOR_LINE, "$foreground")
     draw_rings(lines, state, vals, window, scale)
     highest = _mark_clipped(lines[0], binned, scale)
+    add_end_labels(lines, _end_labels(binned, vals), scale, width - MARGIN - window.columns // 2)
     ticks = axis_ticks(window, axis_unit(state))
     legend = _legend(state, binned, view, highest, width)
     axis_and_labels = _axis(state, window, ticks), draw_tick_labels(ticks, window)
@@ -211,9 +214,19 @@ def values_to_fit(
     return [low, high, *(min(max(loss, least), most) for loss in lows + highs)]
 
 
+def _end_labels(binned: BinnedCurve, vals: list[tuple[float, float]]) -> list[EndLabel]:
+    """Return the last values in view of training, which may be smoothed, and of validation."""
+    return [
+        EndLabel(point.column, point.value, short_number(point.value), style)
+        for points, style in ((binned.means(), TRAIN), (points_in(binned.window, vals), VAL))
+        for point in deque(points, maxlen=1)
+    ]
+
+
 def _curves(
-    binned: BinnedCurve, vals: list[tuple[float, float]], scale: Scale, width: int, rows: int
+    binned: BinnedCurve, vals: list[tuple[float, float]], scale: Scale, rows: int
 ) -> list[StyledCells]:
+    width = binned.window.columns // 2
     train, val = DotGrid(width, rows), DotGrid(width, rows)
     train.curve(binned.means(), scale)
     val.curve(points_in(binned.window, vals), scale)

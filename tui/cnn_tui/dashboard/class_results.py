@@ -1,10 +1,11 @@
 """Results by class, of the last validation or the test."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
-from cnn_engine.runlog.events import Confusion
+from cnn_engine.runlog.events import Confusion, EpochFinished
 from cnn_engine.runlog.state import RunState
 from cnn_tui.text.numbers import percent, ratio
 from cnn_tui.text.safe import safe_text
@@ -33,6 +34,9 @@ class ClassResults:
     is_final: bool
     """True for the test, which has no earlier results."""
 
+    epochs: Sequence[EpochFinished]
+    """Validated epochs."""
+
     best_correct: tuple[int, ...]
     """Correct in the best earlier epoch; equal to `correct` if there is none."""
 
@@ -55,6 +59,7 @@ def latest_results(state: RunState) -> ClassResults | None:
             total=test.total,
             confusion=test.confusion,
             is_final=True,
+            epochs=state.validated_epochs,
             previous_correct=test.correct,
             best_correct=test.correct,
         )
@@ -67,6 +72,7 @@ def latest_results(state: RunState) -> ClassResults | None:
         total=last.total,
         confusion=last.confusion,
         is_final=False,
+        epochs=[*earlier, last],
         previous_correct=earlier[-1].correct if earlier else last.correct,
         best_correct=best.correct,
     )

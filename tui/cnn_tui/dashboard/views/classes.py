@@ -12,14 +12,18 @@ from cnn_engine.runlog.state import RunState
 from cnn_tui.dashboard.class_results import ORDERS, latest_results, sorted_indices
 from cnn_tui.dashboard.keys import bindings_for
 from cnn_tui.dashboard.views.view import View
+from cnn_tui.dashboard.widgets.classes.class_details import ClassDetails
 from cnn_tui.dashboard.widgets.classes.class_panel import ClassPanel, ClassSelection
 from cnn_tui.dashboard.widgets.classes.class_table import ClassTable
 from cnn_tui.dashboard.widgets.classes.confused_pairs import ConfusedPairs
 from cnn_tui.dashboard.widgets.classes.confusion_matrix import ConfusionMatrix
 from cnn_tui.dashboard.widgets.classes.test_metrics import TestMetrics
 
-FRAME_AND_TEXT_LINES = 4
+MATRIX_LINES = 4
 """Lines of the matrix besides the classes: two of the frame, the heading and the sentence."""
+
+TABLE_LINES = 3
+"""Lines of the table besides the classes: two of the frame, and the heading."""
 
 WHEEL_ROWS = 3
 
@@ -29,6 +33,7 @@ class ClassesView(View):
 
     BINDINGS = bindings_for("classes")
     matrix = getters.query_one(ConfusionMatrix)
+    table = getters.query_one(ClassTable)
 
     @dataclass
     class PairSelected(Message):
@@ -52,7 +57,9 @@ class ClassesView(View):
 
     def compose(self) -> ComposeResult:
         """Yield the panels."""
-        yield ClassTable()
+        with Vertical(id="by-class"):
+            yield ClassTable()
+            yield ClassDetails()
         with Vertical(id="confusion"):
             yield ConfusionMatrix()
             yield ConfusedPairs()
@@ -62,9 +69,10 @@ class ClassesView(View):
         """Pass the order and the selection to the panels."""
         for panel in self.query(ClassPanel):
             panel.selection = selection
-        # The pairs get the height that a small matrix does not need.
-        height = len(selection.order) + FRAME_AND_TEXT_LINES
-        self.matrix.styles.max_height = height if selection.order else None
+        # The panels below get the height that a matrix and a table of few classes do not need.
+        count = len(selection.order)
+        self.matrix.styles.max_height = count + MATRIX_LINES if count else None
+        self.table.styles.max_height = count + TABLE_LINES if count else None
 
     def show(self, state: RunState) -> None:
         """Show the latest results."""
@@ -79,7 +87,7 @@ class ClassesView(View):
         order = tuple(sorted_indices(results, name)) if results else ()
         last = max(0, len(order) - 1)
         row, column = (max(0, min(position, last)) for position in (row, column))
-        self.selection = ClassSelection(order, name, row, column)
+        self.selection = ClassSelection(order, name, row, column, self.selection.in_percent)
 
     def action_move(self, rows: int, columns: int) -> None:
         """Select another cell."""
@@ -95,15 +103,20 @@ class ClassesView(View):
 
     def action_open_mistakes(self) -> None:
         """Ask the screen for the mistakes of the selected cell."""
-        order, _, row, column = self.selection
+        selection, order = self.selection, self.selection.order
         results = latest_results(self._state) if self._state else None
         if order and results:
-            self.post_message(self.PairSelected(results.is_final, order[row], order[column]))
+            target, predicted = order[selection.row], order[selection.column]
+            self.post_message(self.PairSelected(results.is_final, target, predicted))
 
     def action_cycle_order(self) -> None:
         """Switch to the next order, and select its first class."""
         self._order = (self._order + 1) % len(ORDERS)
         self._select(0, 0)
+
+    def action_toggle_percent(self) -> None:
+        """Show percent of the true class in the matrix, or counts again."""
+        self.selection = self.selection._replace(in_percent=not self.selection.in_percent)
 
     def action_toggle_matrix(self) -> None:
         """Show the matrix alone, or the class table again."""

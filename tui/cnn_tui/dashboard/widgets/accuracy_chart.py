@@ -6,6 +6,7 @@ from cnn_engine.runlog.state import RunState
 from cnn_tui.charts.accuracy import draw_accuracy_chart
 from cnn_tui.charts.axes import MARGIN, MIN_HEIGHT, MIN_WIDTH
 from cnn_tui.charts.binning import Window
+from cnn_tui.charts.end_labels import end_margin
 from cnn_tui.charts.loss import axis_name, axis_steps, visible_window
 from cnn_tui.dashboard.widgets.chart import Chart, message_lines, to_content
 
@@ -25,7 +26,7 @@ class AccuracyChart(Chart[RunState]):
         """Return the chart, or a message before the first epoch is finished."""
         if width < MIN_WIDTH or height < MIN_HEIGHT:
             return []
-        window, lines = self._visible_window(state, 2 * (width - MARGIN)), None
+        window, lines = self._visible_window(state, 2 * (width - MARGIN - end_margin(width))), None
         if window is not None:
             lines = draw_accuracy_chart(state, window, self.view, width, height)
         if lines is None:

@@ -6,6 +6,7 @@ from cnn_engine.runlog.curve import Curve
 from cnn_engine.runlog.state import RunState
 from cnn_tui.charts.axes import MARGIN, MIN_HEIGHT, MIN_WIDTH
 from cnn_tui.charts.binning import BinnedCurve, Window
+from cnn_tui.charts.end_labels import end_margin
 from cnn_tui.charts.loss import (
     SMOOTHINGS,
     axis_name,
@@ -43,7 +44,7 @@ class LossChart(Chart[RunState]):
             return []
         lines = None
         if state.curve:
-            binned = self._bin(state, 2 * (width - MARGIN))
+            binned = self._bin(state, 2 * (width - MARGIN - end_margin(width)))
             lines = draw_loss_chart(state, binned, self.view, width, height)
         if lines is None:
             text = "" if state.has_ended else "waiting for the first steps"

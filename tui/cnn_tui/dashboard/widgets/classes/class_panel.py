@@ -27,6 +27,9 @@ class ClassSelection(NamedTuple):
     column: int = 0
     """Position of the predicted class in the order."""
 
+    in_percent: bool = False
+    """True to show percent of the true class in the matrix, False for counts."""
+
 
 class ClassPanel(Panel[RunState]):
     """Shows the latest results, in the order and around the selection of its view."""

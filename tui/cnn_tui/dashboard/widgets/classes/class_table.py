@@ -28,8 +28,9 @@ class ClassTable(ClassPanel):
 
     def result_titles(self, results: ClassResults) -> tuple[str, str]:
         """Return the split, and the position of the selected class."""
-        order, order_name, row, _ = self.selection
-        return f"{self.TITLE} ─ {results.title}", f"{row + 1} of {len(order):,} · {order_name}"
+        selection = self.selection
+        position = f"{selection.row + 1} of {len(selection.order):,}"
+        return f"{self.TITLE} ─ {results.title}", f"{position} · {selection.order_name}"
 
     def result_lines(self, results: ClassResults, width: int, height: int) -> Sequence[Content]:
         """Return a heading, and the classes around the selected one."""

@@ -1,6 +1,7 @@
 """The confusion matrix."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from textual.content import Content
 
@@ -12,6 +13,18 @@ from cnn_tui.text.width import fold, pad
 
 MAX_NAME = 12
 MIN_CELL = 5
+
+CORRECT_SHADES = (0.25, 0.5, 0.7, 0.9)
+CONFUSED_SHADES = (0.03, 0.06, 0.12, 0.25)
+"""Fractions of a class from which a cell of the diagonal, or another one, has the next shade."""
+
+
+class MatrixCells(NamedTuple):
+    """Look of all cells."""
+
+    width: int
+    in_percent: bool
+    """True for percent of the true class, False for counts."""
 
 
 class ConfusionMatrix(ClassPanel):
@@ -26,10 +39,11 @@ class ConfusionMatrix(ClassPanel):
 
     def result_lines(self, results: ClassResults, width: int, height: int) -> Sequence[Content]:
         """Return a heading, the rows around the selected cell, and a sentence about that cell."""
-        order, _, selected_row, selected_column = self.selection
+        order, _, selected_row, selected_column, in_percent = self.selection
         counts = _counts(results)
         names, name_width = shorten_names(results.names, min(MAX_NAME, max(4, width // 4)))
-        cell = max(MIN_CELL, len(str(max(results.total))) + 1)
+        room = (width - name_width) // len(names)
+        cell = max(MIN_CELL, len(str(max(results.total))) + 1, min(name_width + 1, room))
         across = max(1, (width - name_width) // cell)
         down = max(1, height - 2)
         self._top = scroll_to_selected(self._top, selected_row, down, len(names))
@@ -49,7 +63,7 @@ class ConfusionMatrix(ClassPanel):
                 _cell(
                     counts.get((target, order[column]), 0),
                     results.total[target],
-                    cell,
+                    MatrixCells(cell, in_percent),
                     is_correct=row == column,
                     is_selected=(row, column) == (selected_row, selected_column),
                 )
@@ -87,17 +101,21 @@ def _emphasis(is_selected: bool) -> str:
 
 
 def _cell(
-    images: int, total: int, width: int, *, is_correct: bool, is_selected: bool
+    images: int, total: int, cells: MatrixCells, *, is_correct: bool, is_selected: bool
 ) -> tuple[str, str]:
-    """Return the count and its style, which depends on the diagonal and the class fraction."""
+    """Return the text of a cell and its style, whose background is the fraction of the class."""
     fraction = ratio(images, total)
-    if is_correct:
-        style = "$primary"
-    elif not images:
-        style = "$faint"
-    elif fraction < 0.02:
-        style = "$muted"
-    else:
-        style = "$text-warning" if fraction < 0.1 else "bold $text-error"
-    text = f"{images or '·':>{width}}"
-    return text, f"{style} reverse" if is_selected else style
+    number = f"{100 * fraction:.0f}" if cells.in_percent else str(images)
+    text = f"{number if images else '·':>{cells.width}}"
+    if is_selected:
+        return text, "$primary reverse"
+    level = shade(fraction, CORRECT_SHADES if is_correct else CONFUSED_SHADES)
+    if level:
+        kind = "correct" if is_correct else "confused"
+        return text, f"$foreground on ${kind}-{level}"
+    return text, "$muted" if images else "$faint"
+
+
+def shade(fraction: float, thresholds: Sequence[float]) -> int:
+    """Return the number of thresholds that a fraction reaches."""
+    return sum(fraction >= threshold for threshold in thresholds)
