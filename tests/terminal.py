@@ -82,6 +82,8 @@ class Terminal:
             if self.pid == 0:
                 os.chdir(cwd)
                 signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
+                # As in a terminal, also where the tests are a background job, which ignores it.
+                signal.signal(signal.SIGINT, signal.SIG_DFL)
                 if obeys_modes:
                     ctypes.CDLL(None).prctl(*DROP_DAC_OVERRIDE)
                 os.execvpe(command[0], command, environment())

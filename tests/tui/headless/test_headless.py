@@ -311,7 +311,7 @@ def test_resume_prints_only_new_events(tmp_path, run_cli):
     code, out, errors = run_cli("resume", "--epochs", "3", cwd=tmp_path)
     assert code == 0, errors
     assert re.match(
-        r"Resumed (in epoch \d after step \d+|before epoch \d), from last\.pt\n", errors
+        r"Resumed (in epoch \d after step \d+|before epoch \d), from (last|previous)\.pt\n", errors
     )
     assert [line for line in out.splitlines() if line.startswith("Epoch: 3/3")]
     assert "Test Accuracy (Overall)" in out
