@@ -1,14 +1,21 @@
 """Links in the documentation lead to files, its examples run, and docstrings begin plainly."""
 
 import ast
+import json
+import os
 import re
+import shlex
+import signal
+import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import torch
 
 from cnn_engine.system.stop_signals import STOP_SIGNALS
+from terminal import CLI, environment
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
@@ -16,6 +23,7 @@ PAGES = [
     *(page for top in ("engine", "tui", "tests") for page in (ROOT / top).rglob("*.md")),
 ]
 LIBRARY, CHECKPOINTS = ROOT / "tui/docs/LIBRARY.md", ROOT / "engine/docs/CHECKPOINTS.md"
+SCRIPTING = ROOT / "tui/docs/SCRIPTING.md"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -58,6 +66,44 @@ def test_examples_of_the_documentation_run(tmp_path, monkeypatch, capsys):
     images = plain["images"].permute(0, 2, 3, 1).to(torch.uint8)
     torch.testing.assert_close(plain["logits"], trained[-1]["trained"].logits(images))
     assert len(re.findall(r"^\d: \d+\.\d%$", capsys.readouterr().out, re.MULTILINE)) == 4
+
+
+def test_session_of_the_page_about_scripts_runs(tmp_path, monkeypatch, capsys):
+    """All blocks of `sh` are one script, whose programs are the ones of this checkout."""
+    program = tmp_path / "bin/cnn-tui"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {shlex.join(CLI)} "$@"\n')
+    program.chmod(0o755)
+    directory = tmp_path / "session"
+    directory.mkdir()
+    blocks = re.findall(r"^```sh\n(.*?)^```", SCRIPTING.read_text(), re.DOTALL | re.MULTILINE)
+    result = subprocess.run(
+        ["sh", "-eu", "-c", "".join(blocks)],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=directory,
+        stdin=subprocess.DEVNULL,
+        env=environment(PATH=f"{program.parent}:{os.environ['PATH']}"),
+    )
+    try:
+        assert result.returncode == 0, result.stderr + (directory / "messages.txt").read_text()
+    finally:
+        end_background_runs(directory / "runs")
+    for expected in ("exit code 2", "epoch 2 validation loss", "Overall", "stopped", "after 2"):
+        assert expected in result.stdout
+    monkeypatch.chdir(directory)
+    run_examples(SCRIPTING)
+    assert capsys.readouterr().out.startswith("done {1: ")
+
+
+def end_background_runs(runs_dir):
+    """Kill what a failed session has left behind."""
+    for log in runs_dir.glob("*/events.jsonl"):
+        events = [json.loads(line) for line in log.read_text().splitlines()]
+        if not any(event["kind"] == "RunFinished" for event in events):
+            with suppress(ProcessLookupError):
+                os.kill(events[0]["pid"], signal.SIGKILL)
 
 
 def docstrings(path):
