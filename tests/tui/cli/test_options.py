@@ -185,8 +185,8 @@ def test_run_is_not_compared_with_itself(tmp_path, run_cli, second, option):
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("--theme pink", "--theme: 'pink' is not one of 'dark', 'light', 'color-blind'"),
-        ("run --theme=pink", "--theme: 'pink' is not one of 'dark', 'light', 'color-blind'"),
+        ("--theme pink", "--theme: 'pink' is not one of 'dark', 'light', 'color-blind',"),
+        ("run --theme=pink", "--theme: 'pink' is not one of 'dark', 'light', 'color-blind',"),
         ("export a --to foo", "--to: 'foo' is not one of 'onnx', 'safetensors', 'torch-export',"),
         ("run --on-hangup foo", "--on-hangup: 'foo' is not one of 'train', 'stop'"),
         ("run --lr=abc", "--lr: must be a valid number (got 'abc')"),

@@ -20,6 +20,7 @@ from cnn_tui.dashboard.keys import KEYS, SCOPES, keys_for
 from cnn_tui.dashboard.screens.compare import CompareScreen
 from cnn_tui.dashboard.screens.run import RunScreen
 from cnn_tui.dashboard.screens.runs import RunsScreen
+from cnn_tui.dashboard.theme import THEMES
 from cnn_tui.dashboard.widgets.key_bar import KeyBar
 from cnn_tui.dashboard.widgets.loss_chart import LossChart
 from cnn_tui.settings import Options
@@ -709,7 +710,7 @@ async def test_second_message_is_shown_for_its_full_time(tmp_path, monkeypatch, 
 # Themes and bell.
 
 
-@pytest.mark.parametrize("theme", ["dark", "light", "color-blind"])
+@pytest.mark.parametrize("theme", THEMES)
 async def test_theme_option_and_next_theme(tmp_path, theme):
     app = Dashboard(RunScreen(running_run(tmp_path, 60)), options=Options(theme=theme))
     async with app.run_test(size=(80, 24)) as pilot:

@@ -166,7 +166,7 @@ EPOCHS = (
     _move("epoch_back", "shift+left", "epoch", "Cursor one epoch back", "move_epochs(-1)"),
     _move("epoch_on", "shift+right", "epoch", "Cursor one epoch forward", "move_epochs(1)"),
 )
-THEME = _move("theme", "t", "theme", "Next theme: dark, light, colour-blind", "app.next_theme")
+THEME = _move("theme", "t", "theme", "Next theme of colours", "app.next_theme")
 PALETTE = _move("palette", "ctrl+p", "commands", "Search all commands", "app.command_palette")
 REDRAW = _move("redraw", "ctrl+l", "redraw", "Redraw the whole screen", "app.redraw")
 SUSPEND = _move(

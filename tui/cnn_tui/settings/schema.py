@@ -14,6 +14,9 @@ class ThemeName(StrEnum):
     DARK = "dark"
     LIGHT = "light"
     COLOR_BLIND = "color-blind"
+    COLOR_BLIND_LIGHT = "color-blind-light"
+    HIGH_CONTRAST = "high-contrast"
+    TERMINAL = "terminal"
 
 
 class OnHangup(StrEnum):
