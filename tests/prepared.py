@@ -30,7 +30,8 @@ LIBRARIES = (
 
 READ_LATE = {
     *("TERM", "COLUMNS", "LINES", "CI", "INSIDE_EMACS", "SHELL", "PATH", "HOME", "XDG_CACHE_HOME"),
-    *("XDG_CONFIG_HOME", "XDG_DATA_HOME", "PYTEST_CURRENT_TEST"),
+    *("XDG_CONFIG_HOME", "XDG_DATA_HOME", "PYTEST_CURRENT_TEST", "CNN_TUI_TERMINAL_STATUS"),
+    *("WT_SESSION", "TERM_PROGRAM", "TMUX"),
 }
 """Variables that no library reads while it is loaded."""
 

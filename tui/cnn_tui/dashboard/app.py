@@ -27,6 +27,7 @@ from cnn_tui.settings import DEFAULT_OPTIONS, Options
 from cnn_tui.terminal.ascii import is_ascii_only
 from cnn_tui.terminal.signals import HANGUP_EXIT_CODE
 from cnn_tui.terminal.tty import can_write, is_hung_up
+from cnn_tui.text.run_status import RunStatus
 
 if TYPE_CHECKING:
     # The engine imports pydantic, which `watch` does not need.
@@ -59,6 +60,7 @@ class Dashboard(App[None]):
         self._streams = sys.stdout, sys.stderr
         self._event_loop: asyncio.AbstractEventLoop | None = None
         self._exit_code: int | None = None
+        self._status: RunStatus | None = None
         self.key_queue = KeyQueue(self, super().on_event)
         self.exited_normally = False
         """True if `exit` was called; False if an exception ended the app."""
@@ -126,6 +128,22 @@ class Dashboard(App[None]):
             self._exit_code = HANGUP_EXIT_CODE
         if self._exit_code is not None:
             self.exit(return_code=self._exit_code)
+        self.show_status(self._status)
+
+    def show_status(self, status: RunStatus | None) -> None:
+        """Show the status of a run in the terminal's title, now or within a second.
+
+        Args:
+            status: The status; None if no run is open.
+        """
+        self._status = status
+        if isinstance(self._driver, DiffDriver) and can_write():
+            self._driver.show_status(status)
+
+    def notify_desktop(self, text: str) -> None:
+        """Show a notification beside the terminal, if it can."""
+        if isinstance(self._driver, DiffDriver) and can_write():
+            self._driver.notify(text)
 
     def can_draw(self, *, is_reply: bool = False) -> bool:
         """Return True if drawing is useful now and within the byte budget.

@@ -9,8 +9,11 @@ from typing import Any
 from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
 
+from cnn_tui.terminal.features import own_features
 from cnn_tui.terminal.screen_diff import ScreenDiff
+from cnn_tui.terminal.status import TerminalStatus
 from cnn_tui.terminal.supervisor import can_suspend
+from cnn_tui.text.run_status import RunStatus
 
 RESIZE_SECONDS = 1.0
 """Time after a resize in which everything is painted: terminals change their content on a resize,
@@ -56,6 +59,8 @@ class DiffDriver(LinuxDriver):
         self._known_size = self._get_terminal_size()
         self._resized = time.monotonic()
         self._suspended = False
+        self._is_active = False
+        self.status = TerminalStatus(self._write_message, own_features())
         # Textual's own handlers interrupt any code, and treat every SIGCONT as the end of a
         # suspension, which would start its threads twice.
         loop = asyncio.get_running_loop()
@@ -89,8 +94,16 @@ class DiffDriver(LinuxDriver):
         self.resume_application_mode()
         self._app.screen.refresh(layout=True)
 
+    def start_application_mode(self) -> None:
+        """Take over the terminal, and its title."""
+        super().start_application_mode()  # type: ignore[no-untyped-call]
+        self._is_active = True
+        self.show_status(None)
+
     def stop_application_mode(self) -> None:
         """Restore the terminal."""
+        self._is_active = False
+        self.status.hide()
         if self._mouse_pixels:
             self.write("\x1b[?1016l")  # Textual does not reset this mode
         super().stop_application_mode()
@@ -108,6 +121,21 @@ class DiffDriver(LinuxDriver):
             if not is_resizing:  # a full repaint is not limited; a start counts as a resize
                 self.budget.spend(len(minimized.encode()))
             super().write(minimized)
+
+    def show_status(self, status: RunStatus | None) -> None:
+        """Show the status of a run, or none, in the title and the progress bar."""
+        if self._is_active:
+            self.status.show(status)
+
+    def notify(self, text: str) -> None:
+        """Show a desktop notification, if the terminal can."""
+        if self._is_active:
+            self.status.notify(text)
+
+    def _write_message(self, text: str) -> None:
+        """Write what does not change the screen."""
+        self.budget.spend(len(text.encode()))
+        super().write(text)
 
     def invalidate(self) -> None:
         """Paint the next frame completely, whatever the terminal shows."""

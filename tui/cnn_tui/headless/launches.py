@@ -25,6 +25,7 @@ from cnn_tui.headless.printer import JsonPrinter, LinePrinter
 from cnn_tui.headless.run import hangup_proof_streams, read_shown, resume_hint, run_headless
 from cnn_tui.live.follower import Printer, follow
 from cnn_tui.terminal.signals import StopSignals
+from cnn_tui.terminal.status import hide_status
 from cnn_tui.terminal.tty import notify
 
 NEWEST = 20
@@ -125,6 +126,7 @@ def _pass_signals_on(run: RunDirectory, process_id: int) -> Callable[[], Path]:
 
     def quit_now(number: signal.Signals) -> None:
         kill_processes(process_id)
+        hide_status()
         notify(f"quit immediately. {resume_hint(run)}")
         sys.stderr.flush()
         os._exit(128 + number)

@@ -12,6 +12,7 @@ from cnn_engine.runlog.state import RunState
 from cnn_engine.system.stop_signals import TIME_LIMIT_EXIT_CODE
 from cnn_tui.terminal.ascii import for_locale
 from cnn_tui.terminal.progress_line import ProgressLine, progress_text
+from cnn_tui.terminal.status import StreamStatus
 from cnn_tui.text.events import (
     STAGES,
     alarm_text,
@@ -25,6 +26,7 @@ from cnn_tui.text.metrics import metric_lines
 from cnn_tui.text.numbers import duration, out_of, percent
 from cnn_tui.text.other_loops import speed_text
 from cnn_tui.text.processes import restarted_text
+from cnn_tui.text.run_status import end_text, has_just_ended, run_status
 from cnn_tui.text.safe import safe_text
 from cnn_tui.text.series import series_rows
 from cnn_tui.text.width import pad, widest
@@ -36,9 +38,20 @@ class LinePrinter:
     def __init__(self, out: TextIO, err: TextIO) -> None:
         self._out, self._err = for_locale(out), for_locale(err)
         self._progress = ProgressLine(err)
+        self.status = StreamStatus(err)
+        """Title and progress bar of the terminal."""
 
-    def show(self, event: Event, state: RunState) -> None:  # noqa: C901, PLR0912 - flat
-        """Print the event's lines, if it has any."""
+    def show(self, event: Event, state: RunState) -> None:
+        """Print the event's lines, if it has any, and show the status of the run."""
+        self._print(event, state)
+        if isinstance(event, events.RunFinished):
+            self.status.hide()
+            if has_just_ended(event):
+                self.status.notify(end_text(state))
+        elif self.status.is_due:
+            self.status.show(run_status(state))
+
+    def _print(self, event: Event, state: RunState) -> None:  # noqa: C901, PLR0912 - flat
         match event:
             case events.RunStarted():
                 preset = f" ({safe_text(event.preset)})" if event.preset else ""
@@ -94,6 +107,11 @@ class LinePrinter:
         """Clear the progress line."""
         self._progress.clear()
 
+    def close(self) -> None:
+        """Clear the progress line, and restore the title of the terminal."""
+        self._progress.clear()
+        self.status.hide()
+
     def _print_result(self, line: str) -> None:
         self._progress.clear()
         print(line, file=self._out, flush=True)
@@ -115,6 +133,9 @@ class JsonPrinter:
 
     def clear(self) -> None:
         """Do nothing: there is no progress line."""
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to restore."""
 
 
 def progress_line(state: RunState) -> str:

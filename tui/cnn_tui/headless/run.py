@@ -18,6 +18,7 @@ from cnn_tui.headless.printer import JsonPrinter, LinePrinter
 from cnn_tui.live.follower import Printer, follow
 from cnn_tui.settings import OnHangup
 from cnn_tui.terminal.signals import StopSignals
+from cnn_tui.terminal.status import hide_status
 from cnn_tui.terminal.tty import hangup_proof_stream, notify
 from cnn_tui.text.shell import command_for
 
@@ -83,6 +84,7 @@ def _handle_signals(engine: "Engine", run: RunDirectory, on_hangup: OnHangup) ->
         return run.console
 
     def quit_now(number: signal.Signals) -> None:
+        hide_status()
         notify(f"quit immediately. {resume_hint(run)}")
         os._exit(128 + number)
 

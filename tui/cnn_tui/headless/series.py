@@ -26,9 +26,11 @@ from cnn_tui.headless.run import hangup_proof_streams, resume_hint
 from cnn_tui.live.follower import follow
 from cnn_tui.terminal.progress_line import ProgressLine
 from cnn_tui.terminal.signals import HANGUP_EXIT_CODE, StopSignals
+from cnn_tui.terminal.status import StreamStatus, hide_status
 from cnn_tui.terminal.tty import notify
 from cnn_tui.text.events import alarm_text
 from cnn_tui.text.numbers import duration, percent
+from cnn_tui.text.run_status import run_status
 from cnn_tui.text.safe import safe_text
 
 if TYPE_CHECKING:
@@ -59,6 +61,7 @@ class Series:
     notify: Targets = NO_TARGETS
     """Receivers of messages about the series and its runs."""
     progress: ProgressLine = field(default_factory=lambda: ProgressLine(sys.stderr))
+    status: StreamStatus = field(default_factory=lambda: StreamStatus(sys.stderr))
     done: list[tuple[PlannedRun, RunSummary]] = field(default_factory=list)
     current: RunDirectory | None = None
     engine: "Engine | None" = None
@@ -147,6 +150,11 @@ class Series:
         """Clear the progress line."""
         self.progress.clear()
 
+    def close(self) -> None:
+        """Clear the progress line, and restore the title of the terminal."""
+        self.progress.clear()
+        self.status.hide()
+
     def show(self, event: Event, state: RunState) -> None:
         """Show the progress of the current run, and its alarms."""
         position = f"Run {len(self.done) + 1}/{len(self.planned)}"
@@ -154,6 +162,8 @@ class Series:
             self.progress.clear()
             print(f"{position}: {alarm_text(event)}", file=sys.stderr, flush=True)
         self.progress.write(f"{position}  {progress_line(state) if state.prepared else '…'}")
+        if self.status.is_due and not state.has_ended:
+            self.status.show(run_status(state, position))
 
     def _print_result(self, planned: PlannedRun, summary: RunSummary) -> None:
         self.progress.clear()
@@ -172,6 +182,7 @@ class Series:
             self.engine.request_stop(number)
 
     def _quit_now(self, number: "signal.Signals") -> None:
+        hide_status()
         os._exit(128 + number)
 
     def _console(self) -> Path:

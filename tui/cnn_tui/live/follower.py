@@ -186,6 +186,9 @@ class Printer(Protocol):
     def clear(self) -> None:
         """Clear the progress line, so that another line can be printed."""
 
+    def close(self) -> None:
+        """Restore the terminal; nothing more is printed."""
+
 
 def follow(
     state: RunState, reader: LogReader, printer: Printer, ended: Callable[[RunState], bool]
@@ -198,11 +201,14 @@ def follow(
         printer: Prints the events.
         ended: Returns True once no more events can be appended.
     """
-    while True:
-        is_last_poll = ended(state)  # before reading, so that no event is missed
-        for event in reader.poll():
-            state.apply(event)
-            printer.show(event, state)
-        if is_last_poll:
-            return state
-        time.sleep(POLL_SECONDS)
+    try:
+        while True:
+            is_last_poll = ended(state)  # before reading, so that no event is missed
+            for event in reader.poll():
+                state.apply(event)
+                printer.show(event, state)
+            if is_last_poll:
+                return state
+            time.sleep(POLL_SECONDS)
+    finally:
+        printer.close()

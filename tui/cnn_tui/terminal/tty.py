@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from cnn_engine.errors import StorageError
 from cnn_tui.terminal.environment import is_plain_terminal
+from cnn_tui.terminal.features import own_features, reset_sequence
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -53,7 +54,7 @@ class TerminalSettings:
         signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # the process may be in the background
         with suppress(OSError, termios.error):
             termios.tcflush(screen, termios.TCOFLUSH)  # a stalled terminal would block the write
-            os.write(screen, RESET_SEQUENCE)
+            os.write(screen, RESET_SEQUENCE + reset_sequence(own_features()).encode())
             termios.tcflush(0, termios.TCIFLUSH)
             if self._settings:
                 termios.tcsetattr(0, termios.TCSANOW, self._settings)

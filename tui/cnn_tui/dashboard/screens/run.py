@@ -36,6 +36,7 @@ from cnn_tui.live.follower import Batch, Follower
 from cnn_tui.live.threads import in_thread
 from cnn_tui.text.log_lines import LogLine, log_line, output_line
 from cnn_tui.text.other_loops import checkpoint_time, missing_text, refusal_text
+from cnn_tui.text.run_status import end_text, has_just_ended, run_status
 
 if TYPE_CHECKING:
     from cnn_tui.dashboard.picture_lists.mistakes import Part
@@ -103,6 +104,7 @@ class RunScreen(DashboardScreen):
         """The latest dialog whose answer needs a running run."""
         self.closes_when_ended = False
         """True to close as soon as this process no longer trains the run."""
+        self._was_live = False
 
     @property
     def state(self) -> RunState:
@@ -214,6 +216,8 @@ class RunScreen(DashboardScreen):
     def _apply(self, batch: Batch) -> None:
         """Add new events to the state and the log."""
         self._follower.apply(batch)
+        if self._was_live and any(map(has_just_ended, batch.events)):
+            self.notify_desktop(end_text(self.state))
         lines = [line for event in batch.events if (line := self._log_line(event))]
         self.query_one(LogView).add([*lines, *map(output_line, batch.output)])
         prepared = any(isinstance(event, RunPrepared) for event in batch.events)
@@ -240,7 +244,9 @@ class RunScreen(DashboardScreen):
         """Show the state; without the view only in a few lines, which take few bytes."""
         is_live = self._follower.is_live
         self.header.pending = self.remote.pending
+        self._was_live |= is_live
         is_dead = not is_live and not self.state.has_ended
+        self.show_status(run_status(self.state, is_followed=self._was_live, is_dead=is_dead))
         self.header.is_dead = self.query_one(RunProgress).is_dead = is_dead
         self.header.is_restarting = self._follower.is_restarting
         own = self._own_alarm()
@@ -255,6 +261,10 @@ class RunScreen(DashboardScreen):
         self.refresh_bindings()
         if not is_live:
             self._close_running_dialog()
+
+    def on_unmount(self) -> None:
+        """Remove the run from the terminal's title."""
+        self.show_status(None)
 
     def _close_running_dialog(self) -> None:
         """Close a dialog whose question an ended run has answered, and report that."""

@@ -9,6 +9,7 @@ from textual.screen import Screen
 from cnn_tui.dashboard.dialogs.help import HelpScreen
 from cnn_tui.dashboard.keys import Key, Scope
 from cnn_tui.dashboard.widgets.key_bar import MESSAGE_SECONDS, KeyBar
+from cnn_tui.text.run_status import RunStatus
 
 Result = TypeVar("Result")
 
@@ -61,6 +62,14 @@ class DashboardScreen(Screen[None]):
             is_reply: True if it shows the effect of a key, which the budget does not limit.
         """
         return bool(self.app.can_draw(is_reply=is_reply))  # type: ignore[attr-defined]
+
+    def show_status(self, status: RunStatus | None) -> None:
+        """Show the status of a run in the terminal's title; None if no run is open."""
+        self.app.show_status(status)  # type: ignore[attr-defined]
+
+    def notify_desktop(self, text: str) -> None:
+        """Show a notification beside the terminal, if it can."""
+        self.app.notify_desktop(text)  # type: ignore[attr-defined]
 
     def report(self, message: str, seconds: float = MESSAGE_SECONDS) -> None:
         """Show a message in place of the keys for some seconds."""
