@@ -15,6 +15,7 @@ from cnn_engine.runs.directory import list_runs
 from cnn_engine.runs.lookup import find_run
 from cnn_engine.runs.selection import select_runs
 from cnn_engine.runs.summary import read_state, read_summary
+from cnn_engine.training.deadline import Deadline
 from cnn_tui.cli.options import parse_time
 from cnn_tui.headless.series import Series, plan_series
 from cnn_tui.reports.run import show_run
@@ -169,6 +170,17 @@ def test_interrupt_stops_the_current_run_and_the_series(tmp_path):
     assert read_summary(run).status == "stopped"
     assert "stopped in run 1 of 3" in stderr
     assert f"cnn-tui resume {run.id}" in stderr
+
+
+def test_time_limit_stops_the_series(tmp_path, run_series, monkeypatch):
+    calls = iter(range(100_000))
+    monkeypatch.setattr(Deadline, "is_due", lambda *_: next(calls) > 20)
+    monkeypatch.setattr("cnn_engine.training.control.CHECK_SECONDS", 0.0)
+    result = run_series(tmp_path, "--repeat", "3", "--time-limit", "1h")
+    assert result.code == 124
+    (run,) = list_runs(tmp_path)
+    assert read_summary(run).status == "stopped"
+    assert "stopped in run 1 of 3; those after it are not started" in result.errors
 
 
 def test_all_configs_are_checked_before_training(tmp_path, run_series):

@@ -21,6 +21,7 @@ from cnn_engine.runlog.log import LogReader
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory, create_run
 from cnn_engine.runs.summary import RunSummary, read_summary
+from cnn_engine.system.stop_signals import TIME_LIMIT_EXIT_CODE
 from cnn_tui.headless.printer import progress_line
 from cnn_tui.headless.run import hangup_proof_streams, resume_hint
 from cnn_tui.live.follower import follow
@@ -94,7 +95,7 @@ class Series:
                 [summary for _, summary in self.done],
                 len(self.planned),
                 exit_code=exit_code,
-                is_stopped=self.stopped_by is not None,
+                is_stopped=self.stopped_by is not None or exit_code == TIME_LIMIT_EXIT_CODE,
             )
             if notice:
                 notify(notice)
@@ -115,14 +116,14 @@ class Series:
             self.done.append((planned, summary))
             self._print_result(planned, summary)
             exit_code = exit_code or code
-            if self.stopped_by is not None:
+            if self.stopped_by is not None or code == TIME_LIMIT_EXIT_CODE:
                 left = len(self.planned) - len(self.done)
                 others = "; those after it are not started" if left else ""
                 notify(
                     f"stopped in run {len(self.done)} of {len(self.planned)}{others}. "
                     f"{resume_hint(run)}"
                 )
-                return 128 + self.stopped_by
+                return code if self.stopped_by is None else 128 + self.stopped_by
             if code and self.stop_on_failure:
                 break
         return exit_code
