@@ -25,6 +25,7 @@ from cnn_engine.session.engine import LOST_EXIT_CODE, Engine, begin_run
 from cnn_engine.session.member import stop_on_signals, train_as_member
 from cnn_engine.session.request import Request
 from cnn_engine.session.spawn import spawn, spawn_processes
+from cnn_engine.system.stop_signals import hold_stop_signals
 
 
 def start_in_background(request: Request, run: RunDirectory) -> None:
@@ -77,6 +78,7 @@ def resume_in_background(run: RunDirectory) -> None:
 
 def main() -> None:
     """Train the run that the command line names, until it ends."""
+    hold_stop_signals()
     faulthandler.enable()
     run = RunDirectory(Path(sys.argv[1]))
     try:

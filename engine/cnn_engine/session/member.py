@@ -11,7 +11,7 @@ from cnn_engine.runs.directory import create_run
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.session.engine import Engine
 from cnn_engine.session.request import Request
-from cnn_engine.system.stop_signals import STOP_SIGNALS
+from cnn_engine.system.stop_signals import STOP_SIGNALS, held_signals, hold_stop_signals
 
 
 def train_as_member(request: Request, place: Place) -> int:
@@ -27,6 +27,7 @@ def train_as_member(request: Request, place: Place) -> int:
     Returns:
         0 if the run is done or was stopped, so that it is not started again.
     """
+    hold_stop_signals()
     with tempfile.TemporaryDirectory(prefix="cnn-tui-") as directory:
         run = create_run(Path(directory))
         engine = Engine(request, Recorder(run), place=place)
@@ -46,4 +47,6 @@ def stop_on_signals(engine: Engine) -> None:
 
     for number in STOP_SIGNALS:
         signal.signal(number, stop)
+    for number in held_signals():
+        stop(number, None)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)

@@ -1,9 +1,11 @@
 """Signals and limits that stop a run with a checkpoint.
 
-Imports nothing else: the supervisor stays small.
+Imports almost nothing else: the supervisor stays small.
 """
 
+import os
 import signal
+from types import FrameType
 
 IMPATIENT_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 """Signals from a user or the system. A second one soon after the first quits without a
@@ -29,3 +31,28 @@ EXIT_CODES = {
 }
 """Exit codes of a stopped run by the sender of the stop: after a signal 128 + its number, as in
 shells."""
+
+_held: list[signal.Signals] = []
+
+
+def hold_stop_signals() -> None:
+    """Keep signals for the handlers that are installed later, once there is a run to stop.
+
+    A second SIGINT or SIGTERM before that quits.
+    """
+    _held.clear()
+    for number in STOP_SIGNALS:
+        signal.signal(number, _hold)
+
+
+def held_signals() -> list[signal.Signals]:
+    """Return the signals that were kept; call it once handlers are installed."""
+    found = [*_held]
+    _held.clear()
+    return found
+
+
+def _hold(number: int, _frame: FrameType | None) -> None:
+    if number in IMPATIENT_SIGNALS and number in _held:
+        os._exit(128 + number)
+    _held.append(signal.Signals(number))

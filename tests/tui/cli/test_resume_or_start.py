@@ -1,6 +1,7 @@
 """`run --resume-or-start`: one command line starts a run, resumes it, and ends well once done."""
 
 import os
+import signal
 import time
 from dataclasses import replace
 
@@ -16,6 +17,7 @@ from cnn_engine.runs.summary import read_state
 from cnn_engine.session import named_run
 from cnn_engine.session.named_run import find_named, wait_until_silent
 from cnn_engine.training.deadline import Deadline
+from cnn_tui.cli import train
 from event_samples import applied, started
 from runs_for_tests import events_of
 from terminal import SET_SMALL
@@ -58,6 +60,20 @@ def test_job_that_is_requeued_starts_resumes_and_ends(tmp_path, run_cli, monkeyp
     kinds = [type(from_line(line.encode())) for line in as_json.out.splitlines()]
     assert (as_json.code, kinds) == (0, [events.TestFinished, events.RunFinished])
     assert len(events_of(run, events.RunResumed)) == 1
+
+
+def test_signal_before_the_handlers_are_installed_stops_the_run(tmp_path, run_cli, monkeypatch):
+    real = train.create_run
+
+    def create_run_and_signal(runs_dir):
+        run = real(runs_dir)
+        os.kill(os.getpid(), signal.SIGUSR1)
+        return run
+
+    monkeypatch.setattr(train, "create_run", create_run_and_signal)
+    assert run_cli(*NIGHT, "--no-ui", cwd=tmp_path).code == 128 + signal.SIGUSR1
+    state, _ = read_state(only_run(tmp_path))
+    assert (state.status, state.commands[0].by) == ("stopped", "SIGUSR1")
 
 
 def test_run_that_another_process_trains_is_left_to_it(tmp_path, run_cli):

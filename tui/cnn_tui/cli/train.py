@@ -18,6 +18,7 @@ from cnn_engine.notifications.urls import masked_words
 from cnn_engine.runs.directory import RunDirectory, create_run, default_runs_dir, iter_runs
 from cnn_engine.runs.lookup import LATEST
 from cnn_engine.runs.summary import read_state
+from cnn_engine.system.stop_signals import hold_stop_signals
 from cnn_tui.cli.completion import complete_config, complete_run
 from cnn_tui.cli.habits import check_config
 from cnn_tui.cli.notify import Notify, NotifyOn, OnEnd, chosen_targets
@@ -160,8 +161,6 @@ def run(  # noqa: PLR0913 - one parameter per option
     """Train a model. Shows the dashboard, or plain lines with --no-ui or outside a terminal."""
     check_config(config, others or [])
     from cnn_engine.runs.marks import checked_name
-    from cnn_engine.runs.recorder import Recorder
-    from cnn_engine.session.engine import Engine
 
     keys = {
         "train.epochs": epochs,
@@ -212,9 +211,36 @@ def run(  # noqa: PLR0913 - one parameter per option
                 no_ui=no_ui,
                 as_json=as_json,
             )
+    _start(
+        request,
+        where,
+        options,
+        on_hangup,
+        processes=processes,
+        detach=detach,
+        no_ui=no_ui,
+        as_json=as_json,
+    )
+
+
+def _start(  # noqa: PLR0913 - the options of a command
+    request: "Request",
+    where: Path,
+    options: Options,
+    on_hangup: OnHangup,
+    *,
+    processes: int | None,
+    detach: bool,
+    no_ui: bool,
+    as_json: bool,
+) -> NoReturn:
+    """Start a new run and exit with its exit code, or at once if it trains in the background."""
+    from cnn_engine.runs.recorder import Recorder
+    from cnn_engine.session.engine import Engine
     from cnn_engine.session.preflight import check_request, check_share  # imports NumPy
 
     check_request(request)
+    hold_stop_signals()
     if (place := _find_place(processes)) is not None:
         from cnn_tui.headless.launches import run_in_launch
 
@@ -321,6 +347,7 @@ def _resume(  # noqa: PLR0913 - the options of a command
     """Resume a run in as many processes as before, and exit with its exit code."""
     from cnn_engine.session.engine import Engine
 
+    hold_stop_signals()
     place = _find_place(processes)
     if place is not None and not place.is_first:
         from cnn_engine.session.member import train_as_member

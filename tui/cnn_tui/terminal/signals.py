@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
-from cnn_engine.system.stop_signals import IMPATIENT_SIGNALS, STOP_SIGNALS
+from cnn_engine.system.stop_signals import IMPATIENT_SIGNALS, STOP_SIGNALS, held_signals
 
 HANGUP_EXIT_CODE = 128 + signal.SIGHUP
 """Exit code if the loss of the terminal ended the process."""
@@ -34,11 +34,13 @@ class StopSignals:
         request_stop: Callable[[signal.Signals], None],
         quit_now: Callable[[signal.Signals], None],
     ) -> None:
-        """Install the handlers."""
+        """Install the handlers, which get the signals that were held, too."""
         self._request_stop, self._quit_now = request_stop, quit_now
         self._requested_at = -math.inf
         for number in STOP_SIGNALS:
             signal.signal(number, self._handle)
+        for number in held_signals():
+            self._handle(number, None)
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         if number not in IMPATIENT_SIGNALS:
