@@ -20,11 +20,21 @@ def shell_command(*words: str) -> str:
     return shlex.join([*_program(), *words])
 
 
+def module_name() -> str | None:
+    """Return `PYTHON -m cnn_tui` if the program was called so, for its usage; None otherwise."""
+    return shlex.join(_program()) if _is_module() else None
+
+
+def _is_module() -> bool:
+    called = Path(sys.argv[0])
+    return called.name == "__main__.py" and called.parent.name == "cnn_tui"
+
+
 def _program() -> tuple[str, ...]:
     """Return the words that call this program; `cnn-tui` if another program imports it."""
-    called = Path(sys.argv[0])
-    if called.name == "__main__.py" and called.parent.name == "cnn_tui":
+    if _is_module():
         return sys.orig_argv[0], "-m", "cnn_tui"
+    called = Path(sys.argv[0])
     if called.name != NAME or os.sep not in sys.argv[0]:
         return (NAME,)
     if is_uvx():

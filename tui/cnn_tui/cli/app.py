@@ -10,6 +10,7 @@ import typer
 from cnn_engine.errors import TrainingError, UserError
 from cnn_engine.runs.directory import default_runs_dir
 from cnn_engine.system.out_of_memory import is_out_of_memory, out_of_memory_text
+from cnn_engine.system.program import module_name
 from cnn_tui.cli.bench import bench
 from cnn_tui.cli.commands import Command, Commands, Group
 from cnn_tui.cli.compare import compare
@@ -50,7 +51,7 @@ def main() -> None:
     sys.stderr = for_locale(sys.stderr)  # also for Typer's own errors
     try:
         try:
-            cli()
+            cli(prog_name=module_name())
         finally:
             sys.stdout.flush()  # may fail, like every other output
     except UserError as error:
