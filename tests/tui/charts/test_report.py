@@ -8,7 +8,7 @@ from rich.text import Text
 
 from cnn_engine.runlog.curve import Curve, CurvePoint
 from cnn_engine.runlog.state import RunState
-from cnn_tui.charts.report import ChartColors, downsample, loss_chart
+from cnn_tui.charts.report import ChartColors, accuracy_chart, downsample, loss_chart
 from event_samples import epoch_finished, prepared, started, state_after
 
 
@@ -56,6 +56,19 @@ def test_report_chart_draws_non_finite_losses_as_gaps():
     assert 0 < dots(chart) < dots(whole)
     assert loss_chart(state_with_losses([math.nan, math.inf]), 60, 10, ChartColors()) == ""
     assert loss_chart(RunState(), 60, 10, ChartColors()) == ""
+
+
+def test_accuracy_is_drawn_in_percent_with_round_numbers():
+    state = state_with_losses([1.0] * 300)
+    assert accuracy_chart(state, 60, 12, ChartColors()) == ""
+    for epoch in (1, 2, 3):  # training 50 %, validation 70 %
+        state.apply(epoch_finished(epoch))
+    chart = accuracy_chart(state, 60, 12, ChartColors())
+    lines = Text.from_ansi(chart).plain.split("\n")
+    numbers = [float(line.split("┤")[0]) for line in lines if "┤" in line]
+    assert len(numbers) >= 2
+    assert all(number % 5 == 0 for number in numbers)
+    assert dots(chart) > 0
 
 
 def dots(chart):

@@ -137,3 +137,21 @@ def test_loop_without_accuracy_and_with_a_refused_command(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "Best epoch 2 of 2: validation loss 0.5000\n" in out
     assert "has begun" not in out
+
+
+@pytest.mark.parametrize(("columns", "is_beside"), [(120, True), (80, False)])
+def test_accuracy_is_drawn_beside_the_loss_if_there_is_room(
+    tmp_path, capsys, monkeypatch, columns, is_beside
+):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    show_run(golden_run(tmp_path, "completed"), brief=True)
+    titles = next(line for line in capsys.readouterr().out.splitlines() if "Loss by epoch" in line)
+    assert ("Accuracy in % by epoch" in titles) == is_beside
+
+
+@pytest.mark.parametrize("command", ["show", "compare"])
+def test_output_to_a_pipe_is_not_padded(tmp_path, run_cli, command):
+    runs = [golden_run(tmp_path, "completed", f"1124-0412-{word}").id for word in ("amber", "ash")]
+    code, out, _ = run_cli(command, *runs[: 1 + (command == "compare")], "--runs-dir", ".", cwd=tmp_path)
+    assert code == 0
+    assert not [line for line in out.splitlines() if line != line.rstrip()]

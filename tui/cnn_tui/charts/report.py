@@ -1,23 +1,36 @@
-"""The loss chart of reports, drawn by plotext.
+"""Charts of reports, drawn by plotext.
 
 No other module may use plotext, because it draws into a single global figure.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import plotext
 
 from cnn_engine.runlog.state import RunState
-from cnn_tui.charts.binning import axis_epochs, round_step, usual_maximum
+from cnn_tui.charts.accuracy import accuracy_points
+from cnn_tui.charts.binning import axis_epochs, linear_scale, round_step, usual_maximum
 from cnn_tui.charts.loss import axis_unit, chance_loss, val_points
 
 Color: TypeAlias = str | tuple[int, int, int]
 """A colour name of plotext, or red, green and blue in 0..255."""
 
+Points: TypeAlias = Sequence[tuple[float, float]]
+"""Pairs of epoch and value."""
+
 MIN_WIDTH, MIN_HEIGHT = 16, 4
+
+ROWS_PER_TICK = 3
+
+
+class Line(NamedTuple):
+    """A curve and its colour."""
+
+    points: Points
+    color: Color
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,14 +47,46 @@ def loss_chart(state: RunState, width: int, height: int, colors: ChartColors) ->
 
     The text is empty if there is no finite loss, or if the size is below the minimum.
     """
+    unit, high = axis_unit(state), highest_drawn(state)
+    train = [(point.step / unit, _clipped(point.loss, high)) for point in state.curve]
+    val = [(step / unit, _clipped(loss, high)) for step, loss in val_points(state)]
+    lines = Line(train, colors.train), Line(val, colors.val)
+    return draw_lines(lines, width, height, state.total_epochs, colors.axis)
+
+
+def accuracy_chart(state: RunState, width: int, height: int, colors: ChartColors) -> str:
+    """Return both accuracies in percent as text of `width` × `height` cells with ANSI colours.
+
+    The text is empty if no epoch is finished, or if the size is below the minimum.
+    """
     unit = axis_unit(state)
-    train = [(point.step / unit, point.loss) for point in state.curve]
-    val = [(step / unit, loss) for step, loss in val_points(state)]
+    train, val = ([(step / unit, value) for step, value in part] for part in accuracy_points(state))
+    lines = Line(train, colors.train), Line(val, colors.val)
+    return draw_lines(lines, width, height, state.total_epochs, colors.axis)
+
+
+def draw_lines(
+    lines: Iterable[Line], width: int, height: int, epochs: int, axis_color: Color
+) -> str:
+    """Return curves by epoch as text of `width` × `height` cells with ANSI colours.
+
+    The text is empty if there is nothing finite to draw, or if the size is below the minimum.
+
+    Args:
+        lines: The curves; the last one is drawn above the others.
+        width: Cells across.
+        height: Lines.
+        epochs: Epochs of the longest run; 0 if unknown.
+        axis_color: Colour of the numbers.
+    """
     if width < MIN_WIDTH or height < MIN_HEIGHT:
         return ""
-    if not any(math.isfinite(loss) for _, loss in train + val):
+    drawn = [(_segments(downsample(line.points, 4 * width)), line.color) for line in lines]
+    values = [value for segments, _ in drawn for points in segments for _, value in points]
+    if not values:
         return ""
-    high = highest_drawn(state)
+    rows = height - 2
+    scale = linear_scale(min(values), max(values), 4 * rows, max(2, rows // ROWS_PER_TICK))
     plotext.clear_figure()
     plotext.theme("clear")
     plotext.limitsize(False, False)  # otherwise it is cut to the terminal size guessed by plotext
@@ -49,14 +94,17 @@ def loss_chart(state: RunState, width: int, height: int, colors: ChartColors) ->
     plotext.frame(False)
     plotext.xaxes(True, False)
     plotext.yaxes(True, False)
-    plotext.ticks_color(colors.axis)
-    last = axis_epochs(max(x for x, _ in train + val), state.total_epochs)
+    plotext.ticks_color(axis_color)
+    reached = max(x for segments, _ in drawn for points in segments for x, _ in points)
+    last = axis_epochs(reached, epochs)
     plotext.xlim(0, last)
     plotext.xticks(_ticks(last, max(2, width // 10)))
-    for points, color in ((train, colors.train), (val, colors.val)):
-        for segment in _segments(downsample(points, 4 * width)):
+    plotext.ylim(scale.low, scale.high)
+    plotext.yticks(scale.ticks, [f"{tick:.4g}" for tick in scale.ticks])
+    for segments, color in drawn:
+        for segment in segments:
             x, y = zip(*segment, strict=True)
-            plotext.plot(x, [min(loss, high) for loss in y], marker="braille", color=color)
+            plotext.plot(x, y, marker="braille", color=color)
     return str(plotext.build()).rstrip("\n")
 
 
@@ -67,7 +115,12 @@ def highest_drawn(state: RunState) -> float:
     return usual_maximum(finite, chance_loss(state)) if finite else math.inf
 
 
-def downsample(points: Sequence[tuple[float, float]], limit: int) -> list[tuple[float, float]]:
+def _clipped(loss: float, high: float) -> float:
+    """Return a loss, at most `high`; one that is not finite is left, as a gap is drawn for it."""
+    return min(loss, high) if math.isfinite(loss) else loss
+
+
+def downsample(points: Points, limit: int) -> list[tuple[float, float]]:
     """Return at most about `limit` points: the minimum and the maximum of each stretch."""
     if len(points) <= limit:
         return list(points)
@@ -81,7 +134,7 @@ def downsample(points: Sequence[tuple[float, float]], limit: int) -> list[tuple[
     return kept
 
 
-def _segments(points: Sequence[tuple[float, float]]) -> list[list[tuple[float, float]]]:
+def _segments(points: Points) -> list[list[tuple[float, float]]]:
     """Return the stretches between non-finite values, which are drawn as gaps."""
     segments: list[list[tuple[float, float]]] = [[]]
     for point in points:

@@ -3,6 +3,7 @@
 from math import isfinite
 
 from rich.console import Console, Group, RenderableType
+from rich.table import Table
 from rich.text import Text
 
 from cnn_engine.errors import UserError
@@ -31,6 +32,16 @@ from cnn_tui.text.series import SERIES_HEADINGS, first_series, series_rows
 from cnn_tui.text.shell import command_for
 
 CHART_HEIGHT = 14
+
+MAX_CHART_WIDTH, MAX_CHARTS_WIDTH = 100, 160
+"""Columns of one chart alone, and of both side by side."""
+
+MIN_BESIDE_WIDTH = 96
+"""Columns from which the accuracy is drawn beside the loss."""
+
+GAP = 3
+
+LEGEND = "[bright_blue]train[/], [orange1]validation[/]"
 STATUS_STYLES = {
     "done": "green",
     "failed": "bold red",
@@ -53,7 +64,7 @@ def show_run(run: RunDirectory, *, brief: bool = False) -> None:
     console.print(_facts(state, summary))
     if out_of_fold := _out_of_fold(state, run):
         console.print(Text(out_of_fold))
-    _print_chart(console, state)
+    _print_charts(console, state)
     by_class = _class_metrics(state)
     if by_class:
         console.print(by_class)
@@ -67,20 +78,41 @@ def show_run(run: RunDirectory, *, brief: bool = False) -> None:
         console.print(Text.assemble((f"{label:<9}", "dim"), command))
 
 
-def _print_chart(console: Console, state: RunState) -> None:
-    """Print the loss chart, if there is a loss to draw."""
+def _print_charts(console: Console, state: RunState) -> None:
+    """Print the loss chart, if there is a loss to draw, and the accuracy beside it or below."""
     from cnn_tui.charts.loss import axis_name  # noqa: PLC0415 - not for other parts of the report
-    from cnn_tui.charts.report import ChartColors, highest_drawn, loss_chart  # noqa: PLC0415 - plotext loads slowly
+    from cnn_tui.charts.report import (  # noqa: PLC0415 - plotext loads slowly
+        ChartColors,
+        accuracy_chart,
+        highest_drawn,
+        loss_chart,
+    )
 
-    chart = loss_chart(state, min(console.width, 100), CHART_HEIGHT, ChartColors())
-    if not chart:
+    width = min(console.width, MAX_CHARTS_WIDTH)
+    is_beside = bool(state.validated_epochs) and width >= MIN_BESIDE_WIDTH
+    width = (width - GAP) // 2 if is_beside else min(width, MAX_CHART_WIDTH)
+    unit, charts = axis_name(state), []
+    if chart := loss_chart(state, width, CHART_HEIGHT, ChartColors()):
+        title = f"Loss by {unit}: {LEGEND}"
+        highest, limit = (
+            max(filter(isfinite, state.curve.losses), default=0.0),
+            highest_drawn(state),
+        )
+        if highest > limit:
+            title += f"[dim]; up to {highest:.3g}, drawn at {limit:.3g}[/]"
+        charts.append((Text.from_markup(title), Text.from_ansi(chart)))
+    if is_beside and (chart := accuracy_chart(state, width, CHART_HEIGHT, ChartColors())):
+        title = f"Accuracy in % by {unit}: {LEGEND}"
+        charts.append((Text.from_markup(title), Text.from_ansi(chart)))
+    if not charts:
         return
-    title = f"\nLoss by {axis_name(state)}: [bright_blue]train[/], [orange1]validation[/]"
-    highest, limit = max(filter(isfinite, state.curve.losses), default=0.0), highest_drawn(state)
-    if highest > limit:
-        title += f"[dim]; up to {highest:.3g}, drawn at {limit:.3g}[/]"
-    console.print(title)
-    console.print(Text.from_ansi(chart))
+    table = Table.grid(padding=(0, GAP, 0, 0), pad_edge=False)
+    for _ in charts:
+        table.add_column(width=width, no_wrap=True)
+    console.print()
+    for row in zip(*charts, strict=True):
+        table.add_row(*row)
+    console.print(table)
 
 
 def _next_commands(
