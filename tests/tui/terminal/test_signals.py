@@ -187,6 +187,7 @@ def test_ctrl_z_suspends_and_fg_brings_the_screen_back(tmp_path):
             terminal.press("\x1a")
             terminal.wait_for("Stopped")
             assert terminal.raw.rindex(b"\x1b[?1049l") > terminal.raw.rindex(b"\x1b[?1049h")
+            assert terminal.raw.rindex(b"\x1b[23;0t") > terminal.raw.rindex(b"\x1b[22;0t")  # title
             terminal.press("echo here is $((40 + 2)); fg\n")
             terminal.wait_for(lambda text: text == screen)
             assert b"here is 42" in terminal.raw

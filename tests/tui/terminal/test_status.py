@@ -15,7 +15,7 @@ from cnn_tui.terminal.status import TerminalStatus
 from cnn_tui.text.run_status import RunStatus, end_text, run_status
 from golden import golden_lines
 from terminal import ENDLESS_RUN, SET_SMALL, Terminal
-from terminal_runs import training_process
+from terminal_runs import end_soon, training_process
 
 TITLE = re.compile(rb"\x1b\]2;([^\x07]*)\x07")
 BAR = re.compile(rb"\x1b\]9;4;(\d);(\d+)\x1b\\")
@@ -178,13 +178,29 @@ def test_killed_dashboard_is_reset_by_its_parent(tmp_path, windows_terminal):
     assert_reset(terminal.raw)
 
 
-def test_lines_show_the_run_too_until_they_end_or_stop(tmp_path, monkeypatch):
+def test_lines_show_the_run_too_until_it_ends(tmp_path, monkeypatch):
     monkeypatch.setenv("TERM_PROGRAM", "WezTerm")
-    options = ("--no-ui", "--epochs", "5", *SET_SMALL)
-    with Terminal("run", "digits", *options, cwd=tmp_path) as terminal:
+    with Terminal(*ENDLESS_RUN, "--no-ui", cwd=tmp_path) as terminal:
+        terminal.wait_for(lambda _: b"9;4;1;" in terminal.raw)
+        terminal.kill(signal.SIGTSTP)
+        terminal.wait_for(lambda _: terminal.raw.count(RESTORE) == 1)
+        # No shell stops and continues it here, so it goes on.
+        terminal.wait_for(lambda _: terminal.raw.count(SAVE) == 2)
+        (run,) = list_runs(tmp_path / "runs")
+        end_soon(run)
         assert terminal.wait() == 0
-    assert any(b"digits - cnn-tui" in title for title in TITLE.findall(terminal.raw))
+    assert any(b"% digits - cnn-tui" in title for title in TITLE.findall(terminal.raw))
     assert b"\x1b]777;notify;cnn-tui;digits: done, test accuracy " in terminal.raw
+    assert_reset(terminal.raw)
+
+
+def test_second_ctrl_c_restores_the_title(tmp_path, windows_terminal):
+    with Terminal(*ENDLESS_RUN, "--no-ui", cwd=tmp_path) as terminal:
+        terminal.wait_for(lambda _: b"9;4;3;" in terminal.raw)  # it loads PyTorch
+        for _ in range(2):
+            terminal.kill(signal.SIGINT)
+            terminal.read(0.5)
+        assert terminal.wait() == 130
     assert_reset(terminal.raw)
 
 
