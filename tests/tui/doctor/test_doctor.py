@@ -22,7 +22,7 @@ NAMES = {
     "software": "cnn-tui|Python|PyTorch|torchvision|extra export|extra gpu|settings",
     "machine": "processor|threads|memory|GPU|precision",
     "storage": "runs|image cache|temporary",
-    "terminal": "terminal|size|colours|characters|mouse|clipboard|session",
+    "terminal": "terminal|size|colours|characters|mouse|clipboard|status|session",
 }
 
 NO_PROBE = """

@@ -61,7 +61,7 @@ def test_size_is_compared_with_the_designed_ones(  # noqa: PLR0917
         ({"NO_COLOR": "1"}, None, 0, ""),
         ({"COLORTERM": "truecolor"}, None, 1 << 24, ""),
         ({}, None, 256, "set COLORTERM=truecolor"),
-        ({"TERM": "xterm"}, None, 16, "set TERM to its name"),
+        ({"TERM": "xterm"}, None, 16, "use --theme terminal"),
         ({"COLORTERM": "truecolor"}, Multiplexer("screen"), 1 << 24, "unset COLORTERM"),
         ({"COLORTERM": "truecolor"}, TMUX, 1 << 24, "set -as terminal-features ',*:RGB'"),
         ({"COLORTERM": "24bit"}, TMUX._replace(features=frozenset({"RGB"})), 1 << 24, ""),
@@ -109,6 +109,21 @@ def test_clipboard_is_explained(on_terminal, answer, attributes, multiplexer, ta
     assert found.facts == {"osc52": takes}
     assert advice in found.advice
     assert (found.state == "warning") == (takes is False)
+
+
+@pytest.mark.parametrize(
+    ("environment", "value", "advice"),
+    [
+        ({"TERM_PROGRAM": "WezTerm"}, "title, progress bar, notification (OSC 777)", ""),
+        ({}, "shows a run as title", "--notify URL"),
+        ({"TERM": "linux"}, "none that this terminal is known for", "--notify URL"),
+        ({"TMUX": "socket,1,0"}, "shows a run as title", "--notify URL"),
+    ],
+)
+def test_status_outside_of_the_dashboard_is_explained(on_terminal, environment, value, advice):
+    found = on_terminal(**environment)["status"]
+    assert found.value.endswith(value)
+    assert advice in found.advice
 
 
 def test_linux_console_has_few_characters_and_no_mouse(on_terminal):

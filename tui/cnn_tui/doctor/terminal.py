@@ -7,12 +7,14 @@ from collections.abc import Iterator
 
 from rich.console import Console
 
-from cnn_tui.doctor.check import Check, State
+from cnn_tui.doctor.check import Check, Facts, State
 from cnn_tui.doctor.emulators import UNKNOWN, Emulator, find_emulator
 from cnn_tui.doctor.multiplexers import Multiplexer, find_multiplexer
 from cnn_tui.doctor.session import check_session
+from cnn_tui.settings import load_settings
 from cnn_tui.terminal.ascii import is_ascii_only
 from cnn_tui.terminal.environment import is_ci, is_plain_terminal
+from cnn_tui.terminal.features import find_features
 from cnn_tui.terminal.query import CLIPBOARD, Answers, ask_terminal
 from cnn_tui.terminal.tty import has_terminal
 
@@ -35,6 +37,7 @@ def check_terminal() -> Iterator[Check]:
     yield _characters(emulator)
     yield _mouse()
     yield _clipboard(emulator, multiplexer, answers)
+    yield _status()
     yield check_session(multiplexer)
 
 
@@ -112,7 +115,8 @@ def _color_advice(system: str, multiplexer: Multiplexer) -> tuple[State, str]:
         case "256" if multiplexer.name != "screen":
             return "ok", "if the terminal has 16 million, set COLORTERM=truecolor"
         case "standard":
-            return "warning", "if the terminal has more, set TERM to its name: xterm-256color"
+            more = "if the terminal has more, set TERM to its name, such as xterm-256color"
+            return "warning", f"use --theme terminal; {more}"
     return "ok", ""
 
 
@@ -133,6 +137,28 @@ def _characters(emulator: Emulator) -> Check:
     value = "UTF-8: ━ ● ▀ ░ ⣿ are a line, a dot, half a block, a shade, eight dots"
     advice = "if one of them is a box or too wide, use --ascii or a font such as DejaVu Sans Mono"
     return Check("characters", value, "ok", advice if sys.stdout.isatty() else "", facts=facts)
+
+
+def _status() -> Check:
+    """Check that a run is visible from other windows: title, progress bar, notifications."""
+    features, is_on = find_features(), load_settings().values.display.terminal_status
+    facts: Facts = {
+        "enabled": is_on,
+        "title": features.title,
+        "progress": features.progress,
+        "notification": bool(features.notification),
+    }
+    found = ["title"] if features.title else []
+    found += ["progress bar"] if features.progress else []
+    found += [f"notification (OSC {features.notification})"] if features.notification else []
+    if found and not is_on:
+        value = f"{', '.join(found)}: turned off by display.terminal_status"
+        return Check("status", value, facts=facts)
+    advice = "for word of the end: run --notify URL, or --on-end COMMAND"
+    value = (
+        f"shows a run as {', '.join(found)}" if found else "none that this terminal is known for"
+    )
+    return Check("status", value, "ok", "" if features.notification else advice, facts=facts)
 
 
 def _mouse() -> Check:
