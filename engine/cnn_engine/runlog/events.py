@@ -146,6 +146,15 @@ class RunStarted(Event):
     group: str = ""
     """Id of the first run of its series; empty if it belongs to none."""
 
+    member: Int64 = 0
+    """Number in its series, from 1; 0 if unknown, as in early logs."""
+
+    members: Int64 = 0
+    """Planned number of runs of its series; 0 if unknown."""
+
+    setting: str = ""
+    """Values by which its series differs, such as `optimizer.lr=0.003`; may be empty."""
+
     command: tuple[str, ...] = ()
     """Words of the command line; empty in early logs of version 0.1."""
 

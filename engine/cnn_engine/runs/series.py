@@ -1,10 +1,33 @@
-"""Runs of the same series, such as folds or repetitions with other seeds."""
+"""Runs of the same series, such as folds, values of a key, or repetitions with other seeds."""
 
-from collections.abc import Collection
+import fcntl
+import os
+import time
+from collections.abc import Collection, Iterator
+from pathlib import Path
 from typing import Any
 
+from cnn_engine.errors import RunHeldError, StorageError
 from cnn_engine.runlog.events import RunStarted
+from cnn_engine.runlog.log import LOCK_TIMEOUT_SECONDS, is_held
 from cnn_engine.runs.directory import RunDirectory, first_event, iter_runs
+
+LOCK = "series.lock"
+"""File in the directory of the first run, locked by the process that trains the series."""
+
+STOP = "series.stop"
+"""File in the directory of the first run: no further run of the series is started."""
+
+
+def runs_of_group(runs_dir: Path, group: str) -> list[RunDirectory]:
+    """Return the runs of a series, in their order.
+
+    Args:
+        runs_dir: Directory of the runs.
+        group: Id of the series, which is usually that of its first run.
+    """
+    found = [(_order(started), run) for run, started in _started_in(runs_dir, group)]
+    return [run for _, run in sorted(found, key=lambda pair: (*pair[0], pair[1].id))]
 
 
 def runs_of_series(run: RunDirectory, differing: Collection[str]) -> list[RunDirectory]:
@@ -20,11 +43,33 @@ def runs_of_series(run: RunDirectory, differing: Collection[str]) -> list[RunDir
     config = _without(own, differing)
     return [
         other
-        for other in iter_runs(run.path.parent)
-        if isinstance(started := first_event(other), RunStarted)
-        and started.group == own.group
-        and _without(started, differing) == config
+        for other, started in _started_in(run.path.parent, own.group)
+        if _without(started, differing) == config
     ]
+
+
+def group_of(run: RunDirectory) -> str:
+    """Return the id of a run's series; empty if it belongs to none."""
+    started = first_event(run)
+    return started.group if isinstance(started, RunStarted) else ""
+
+
+def member_of(run: RunDirectory) -> int:
+    """Return a run's number in its series, from 1; 0 if unknown."""
+    started = first_event(run)
+    return started.member if isinstance(started, RunStarted) else 0
+
+
+def _started_in(runs_dir: Path, group: str) -> Iterator[tuple[RunDirectory, RunStarted]]:
+    """Yield the runs of a group, each with its first event."""
+    for run in iter_runs(runs_dir):
+        started = first_event(run)
+        if isinstance(started, RunStarted) and started.group == group:
+            yield run, started
+
+
+def _order(started: RunStarted) -> tuple[int, float]:
+    return started.member, started.time
 
 
 def _without(started: RunStarted, keys: Collection[str]) -> dict[str, Any]:
@@ -36,3 +81,68 @@ def _without(started: RunStarted, keys: Collection[str]) -> dict[str, Any]:
         for key, value in keys_of_table.items()
     }
     return {key: value for key, value in values.items() if key not in keys}
+
+
+def is_trained(first: RunDirectory) -> bool:
+    """Return True while a process on this machine trains the series of a first run."""
+    try:
+        return is_held(first.path / LOCK)
+    except OSError:
+        return False
+
+
+def lock_series(first: RunDirectory, inherited: int | None = None) -> int:
+    """Lock a series; return the descriptor, which holds the lock until it is closed.
+
+    Args:
+        first: The first run.
+        inherited: Descriptor that another process has locked and handed over; None to lock here.
+
+    Raises:
+        RunHeldError: another process trains the series.
+        StorageError: the file cannot be written.
+    """
+    if inherited is not None:
+        os.set_inheritable(inherited, False)
+        return inherited
+    path = first.path / LOCK
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be written: {error.strerror}") from None
+    give_up = time.monotonic() + LOCK_TIMEOUT_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:  # also for a moment while a reader looks for the lock
+            if time.monotonic() < give_up:
+                time.sleep(0.01)
+                continue
+            os.close(descriptor)
+            raise RunHeldError(f"series {first.id}: another process is training it") from None
+        except OSError:  # a file system without locks
+            return descriptor
+        return descriptor
+
+
+def request_series_stop(first: RunDirectory) -> None:
+    """Ask the process that trains a series to start no further run.
+
+    Raises:
+        StorageError: the request cannot be written.
+    """
+    path = first.path / STOP
+    try:
+        path.touch()
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def is_stop_requested(first: RunDirectory) -> bool:
+    """Return True if no further run of a series is to be started."""
+    return (first.path / STOP).exists()
+
+
+def forget_stop(first: RunDirectory) -> None:
+    """Remove an earlier request to stop, as the series is resumed."""
+    (first.path / STOP).unlink(missing_ok=True)

@@ -68,6 +68,12 @@ class RunSummary:
     name: str
     group: str
     """Id of the first run of its series; empty if it belongs to none."""
+    member: int
+    """Number in its series, from 1; 0 if unknown."""
+    members: int
+    """Planned number of runs of its series; 0 if unknown."""
+    setting: str
+    """Values by which its series differs, such as `optimizer.lr=0.003`; may be empty."""
     preset: str
     status: RunStatus
     started: float
@@ -142,6 +148,9 @@ def summarize(state: RunState, run: RunDirectory, damaged_lines: int = 0) -> Run
         run_id=run.id,
         name=started.name if started else "",
         group=started.group if started else "",
+        member=started.member if started else 0,
+        members=started.members if started else 0,
+        setting=started.setting if started else "",
         preset=state.preset,
         status="damaged" if damaged_lines and started is None else state.status,
         started=started.time if started else 0.0,

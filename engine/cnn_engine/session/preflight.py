@@ -1,5 +1,6 @@
 """Checks before a run directory exists, so that a typing error leaves no failed run."""
 
+from collections import Counter
 from pathlib import Path
 
 from cnn_engine.config.paths import exists, is_directory
@@ -8,8 +9,9 @@ from cnn_engine.data.marks import find_marks
 from cnn_engine.data.sources.first_rules import find_first_layout
 from cnn_engine.data.sources.idx import find_set
 from cnn_engine.data.sources.layout import find_layout
+from cnn_engine.data.sources.listing import Listing, list_images
 from cnn_engine.data.sources.table_listing import list_table
-from cnn_engine.data.split_sizes import check_folds
+from cnn_engine.data.split_sizes import check_folds, held_out_counts
 from cnn_engine.errors import ConfigError, DataError
 from cnn_engine.progress import no_progress
 from cnn_engine.session.request import Request
@@ -26,8 +28,8 @@ def check_request(request: Request, *, is_new: bool = True) -> None:
     Raises:
         ConfigError: the device does not exist, or a column of a table; or the images cannot be
             divided into folds.
-        DataError: there are no images, and the request has no fallback; or marks or a table are
-            damaged.
+        DataError: there are no images, or fewer than folds, and the request has no fallback; or
+            marks or a table are damaged.
     """
     _check_device(request.config.train)
     try:
@@ -62,14 +64,42 @@ def _check_device(config: TrainConfig) -> None:
 def _check_directory(config: DataConfig) -> None:
     match config.source:
         case "csv":
-            check_folds(config.folds, has_val=list_table(config, no_progress).val_count > 0)
+            listing = list_table(config, no_progress)
+            check_folds(config.folds, has_val=listing.val_count > 0)
+            _check_fold_count(config, listing)
         case "folder":
             find = find_layout if config.rules > 1 else find_first_layout
             layout = find(Path(config.path or ""))
             check_folds(config.folds, has_val=bool(layout.val))
+            if config.folds is not None:
+                rules = config.rules
+                listing = list_images(Path(config.path or ""), no_progress, rules=rules)
+                _check_fold_count(config, listing)
         case "mnist" | "fashion-mnist":
             find_set(config.source, config.path)
         case "cifar10" if config.path and exists(config.path):
             # A directory that does not exist is created by the download.
             if not is_directory(config.path):
                 raise DataError(f"{config.path}: is not a directory; pass the one of CIFAR-10")
+
+
+def _check_fold_count(config: DataConfig, listing: Listing) -> None:
+    """Check that there are at least as many files to train on as folds.
+
+    Files that marks leave out or that cannot be read are counted; whether they are enough without
+    them turns out when the images are read.
+
+    Raises:
+        DataError: there are fewer.
+    """
+    if config.folds is None:
+        return
+    count = listing.train_count
+    if len(listing.files) == listing.train_count + listing.val_count:
+        labels = Counter(file.label for file in listing.files[: listing.train_count])
+        count -= sum(held_out_counts(list(labels.values()), config.test_fraction, reserve=2))
+    if count < config.folds:
+        raise DataError(
+            f"{listing.root}: {count} training images are too few for data.folds = {config.folds}; "
+            f"use at most {count}"
+        )

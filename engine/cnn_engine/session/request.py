@@ -36,6 +36,15 @@ class Request:
     group: str = ""
     """Id of the first run of the series that it belongs to; empty if none."""
 
+    member: int = 0
+    """Number in its series, from 1; 0 if unknown."""
+
+    members: int = 0
+    """Planned number of runs of its series; 0 if unknown."""
+
+    setting: str = ""
+    """Values by which its series differs, such as `optimizer.lr=0.003`; may be empty."""
+
     marks_of: Path | None = None
     """Directory of a run whose marks on the images are used, as of the first one of a series; None
     to read the marks beside the images."""

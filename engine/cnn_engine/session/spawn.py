@@ -15,6 +15,7 @@ from cnn_engine.runs.recorder import HandedOver
 from cnn_engine.system.stop_signals import STOP_SIGNALS
 
 MODULE = "cnn_engine.session.background"
+SERIES_MODULE = "cnn_engine.session.series_background"
 
 MAX_RESTARTS = 10
 """Number of times that torchrun starts the processes of a run again after one was lost."""
@@ -35,6 +36,22 @@ def spawn(run: RunDirectory, handed_over: HandedOver) -> None:
         StorageError: the process cannot be started.
     """
     _start(run, ["-m", MODULE, str(run.path.absolute()), *map(str, handed_over)], handed_over.log)
+
+
+def spawn_series(first: RunDirectory, lock: int, handed_over: HandedOver | None = None) -> None:
+    """Start a process in a new session that trains a series, without waiting for it.
+
+    Args:
+        first: The first run of the series.
+        lock: Descriptor that holds the lock of the series.
+        handed_over: What the recorder of the first run has released, if this process has begun it.
+
+    Raises:
+        StorageError: the process cannot be started.
+    """
+    logs = [] if handed_over is None else [handed_over.log]
+    arguments = [str(number) for number in (lock, *(handed_over or ()))]
+    _start(first, ["-m", SERIES_MODULE, str(first.path.absolute()), *arguments], lock, *logs)
 
 
 def spawn_processes(run: RunDirectory, count: int, commands_read: int) -> int:
@@ -65,7 +82,7 @@ def spawn_processes(run: RunDirectory, count: int, commands_read: int) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # until torchrun ends, which inherits it
         arguments = [str(run.path.absolute()), str(commands_read)]
         command = [*program, *options, "-m", MODULE, *arguments]
-        return _start(run, command, lock.fileno(), environment)
+        return _start(run, command, lock.fileno(), environment=environment)
 
 
 def kill_processes(process_id: int) -> None:
@@ -86,7 +103,7 @@ def kill_processes(process_id: int) -> None:
 def _start(
     run: RunDirectory,
     arguments: list[str],
-    inherited: int,
+    *inherited: int,
     environment: dict[str, str] | None = None,
 ) -> int:
     """Start a Python program in a new session; return its process id."""
@@ -100,7 +117,7 @@ def _start(
                 stdout=console,
                 stderr=console,
                 start_new_session=True,
-                pass_fds=(inherited,),
+                pass_fds=inherited,
                 env=environment,
             )
     except OSError as error:

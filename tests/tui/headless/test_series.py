@@ -12,14 +12,16 @@ import pytest
 from cnn_engine.data.marks import Marked, write_marks
 from cnn_engine.errors import ConfigError
 from cnn_engine.runs.directory import list_runs
+from cnn_engine.runs.groups import RunGroup, Spread
 from cnn_engine.runs.lookup import find_run
 from cnn_engine.runs.selection import select_runs
 from cnn_engine.runs.summary import read_state, read_summary
+from cnn_engine.session.series import Series
 from cnn_engine.training.deadline import Deadline
 from cnn_tui.cli.options import parse_time
-from cnn_tui.headless.series import Series, plan_series
+from cnn_tui.headless.series import plan_series
 from cnn_tui.reports.run import show_run
-from cnn_tui.reports.series import Spread, print_series
+from cnn_tui.reports.series import print_series
 from photos_for_tests import make_photos
 from runs_for_tests import wait_until
 from terminal import CLI, ENDLESS_RUN, SET_SMALL, environment
@@ -93,11 +95,10 @@ def test_folds_report_the_accuracy_over_all_images(tmp_path, run_series, capfd):
     listed = select_runs([read_summary(run) for run in runs], f"group={runs[0].id}")
     assert len(listed.runs) == 3
     # The same as text, and without the last fold.
-    planned = plan_series("digits", [], "", 1, [], folds=3)
-    done = list(zip(planned, map(read_summary, runs), strict=True))
-    print_series(Series(planned, tmp_path, stop_on_failure=True, done=done))
+    summaries = tuple(map(read_summary, runs))
+    print_series(RunGroup(runs[0].id, summaries), tmp_path)
     assert f"Out of fold: {overall}" in capfd.readouterr().out
-    print_series(Series(planned, tmp_path, stop_on_failure=True, done=done[:2]))
+    print_series(RunGroup(runs[0].id, summaries[:2]), tmp_path)
     assert "unknown, as there is not one run for each of 3 folds, but for: 1, 2" in (
         capfd.readouterr().out
     )
@@ -111,8 +112,8 @@ def test_marks_that_change_meanwhile_do_not_count(tmp_path, run_cli, monkeypatch
     write_marks(photos, {names[0]: Marked("drop")})
     train = Series._train
 
-    def train_and_mark(self, request, run):
-        code = train(self, request, run)
+    def train_and_mark(self, member, observer):
+        code = train(self, member, observer)
         write_marks(photos, {name: Marked("drop") for name in names[:5]})
         return code
 
@@ -129,7 +130,7 @@ def test_folds_are_refused_where_they_make_no_sense(tmp_path, run_cli):
     command = ("run", "digits", "--folds", "2")
     for options, message in (
         (("--repeat", "2"), "--folds cannot be used with --repeat"),
-        (("--detach",), "--folds cannot be used with --detach"),
+        (("--like", "latest"), "--folds cannot be used with --like"),
         (("--set", "data.validation_fraction=0"), "data.folds: each is used for validation"),
     ):
         result = run_cli(*command, *options, "--runs-dir", tmp_path / "runs", cwd=tmp_path)
@@ -169,7 +170,7 @@ def test_interrupt_stops_the_current_run_and_the_series(tmp_path):
     (run,) = list_runs(tmp_path)
     assert read_summary(run).status == "stopped"
     assert "stopped in run 1 of 3" in stderr
-    assert f"cnn-tui resume {run.id}" in stderr
+    assert f"cnn-tui resume group:{run.id}" in stderr
 
 
 def test_time_limit_stops_the_series(tmp_path, run_series, monkeypatch):
@@ -180,7 +181,7 @@ def test_time_limit_stops_the_series(tmp_path, run_series, monkeypatch):
     assert result.code == 124
     (run,) = list_runs(tmp_path)
     assert read_summary(run).status == "stopped"
-    assert "stopped in run 1 of 3; those after it are not started" in result.errors
+    assert "stopped in run 1 of 3; 0 done. Resume with: cnn-tui resume group:" in result.errors
 
 
 def test_all_configs_are_checked_before_training(tmp_path, run_series):
@@ -198,11 +199,14 @@ def test_invalid_sweep_is_reported(sweep):
 
 def test_sweeps_are_combined_and_accept_words_and_lists():
     sweeps = ["optimizer.name=adam,sgd", "model.filters=[8],[8, 16]"]
-    runs = plan_series("digits", [], "name", 1, sweeps)
-    assert [
-        (run.request.config.optimizer.name, run.request.config.model.filters) for run in runs
-    ] == [("adam", (8,)), ("adam", (8, 16)), ("sgd", (8,)), ("sgd", (8, 16))]
-    assert runs[0].request.name == "name optimizer.name=adam model.filters=[8] seed 0"
+    runs = plan_series("digits", [], "name", 1, sweeps).runs
+    assert [(run.config["optimizer"]["name"], run.config["model"]["filters"]) for run in runs] == [
+        ("adam", [8]),
+        ("adam", [8, 16]),
+        ("sgd", [8]),
+        ("sgd", [8, 16]),
+    ]
+    assert runs[0].name == "name optimizer.name=adam model.filters=[8] seed 0"
 
 
 def test_spread_of_one_value_has_no_deviation():

@@ -23,7 +23,10 @@ from cnn_engine.runlog.events import (
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.commands import Command, Name, send
-from cnn_engine.runs.hints import how_to_resume
+from cnn_engine.runs.hints import command_in, how_to_resume
+from cnn_engine.runs.series import is_trained, request_series_stop, runs_of_group
+from cnn_engine.runs.summary import LIVE, read_summary
+from cnn_tui.cli.groups import GroupReference, find_group
 from cnn_tui.cli.options import RUNNING, RunReference, RunsDir, resolve_run
 from cnn_tui.text.events import COMMANDS
 from cnn_tui.text.other_loops import checkpoint_time, refusal_text
@@ -161,14 +164,48 @@ def stop(
         bool, typer.Option("--test", help="Stop now, and test the best model before the run ends.")
     ] = False,
 ) -> None:
-    """Stop a run; cnn-tui's own runs save a checkpoint first."""
+    """Stop a run; cnn-tui's own runs save a checkpoint first.
+
+    A series, as group:RUN, stops with its current run: no further run is started.
+    """
+    name: Name = "stop-epoch" if after_epoch else "stop-test" if test else "stop"
+    if (group := find_group(reference, runs_dir)) is not None:
+        _stop_series(group, name)
+        return
     run = ControlledRun(reference, runs_dir)
     if not after_epoch:
-        run.request("stop-test" if test else "stop")
+        run.request(name)
     elif run.state.stops_after_epoch:
         run.print("already stopping after this epoch")
     else:
         run.request("stop-epoch")
+
+
+def _stop_series(group: GroupReference, name: Name) -> None:
+    """Stop the run of a series that is trained, and the series.
+
+    Raises:
+        ConfigError: no process trains it.
+        NoAnswerError: it has not ended in time.
+    """
+    first = group.first
+    if not is_trained(first):
+        command = command_in(group.runs_dir, "show", f"group:{group.id}")
+        raise ConfigError(f"series {group.id} is not running; see: {command}")
+    request_series_stop(first)
+    asked = set[str]()
+    deadline = time.monotonic() + WAIT_SECONDS
+    while is_trained(first):
+        for run in runs_of_group(group.runs_dir, group.id):
+            if run.id not in asked and read_summary(run).status in LIVE:
+                asked.add(run.id)
+                send(run.commands, Command(name=name, by="cli"))
+        if time.monotonic() > deadline:
+            text = "it ends with the current run" if name == "stop" else "it ends later"
+            raise NoAnswerError(f"series {group.id}: stop requested; {text}")
+        time.sleep(POLL_SECONDS)
+    found = group.read()
+    print(f"series {group.id}: stopped, {found.done} of {found.planned} runs done")
 
 
 def checkpoint(reference: RunReference, runs_dir: RunsDir = None) -> None:

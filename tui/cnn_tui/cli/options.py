@@ -150,7 +150,8 @@ def resolve_run(reference: str, runs_dir: Path | None, need: Need | None = None)
 
     Args:
         reference: Id, name or part of them, `latest`, or a path such as `runs/1124-0412-amber`;
-            an id goes before a path without a slash.
+            an id goes before a path without a slash. `run:` before it is ignored; it tells the
+            first run of a series from the series.
         runs_dir: Directory of the runs; None for the default.
         need: `latest` is the latest run that meets it; a message on stderr names a newer run that
             does not.
@@ -158,6 +159,7 @@ def resolve_run(reference: str, runs_dir: Path | None, need: Need | None = None)
     Raises:
         ConfigError: no run matches, or more than one.
     """
+    reference = reference.removeprefix("run:")
     path = Path(os.path.abspath(expand_home(reference)))  # noqa: PTH100 - resolves `..`, but follows no link
     if os.sep in reference and is_run(path):
         return RunDirectory(path)

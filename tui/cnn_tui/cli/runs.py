@@ -9,6 +9,7 @@ import typer
 from cnn_engine.runs.directory import default_runs_dir
 from cnn_engine.runs.hints import how_to_start
 from cnn_tui.cli.completion import complete_sort_key
+from cnn_tui.cli.groups import find_group
 from cnn_tui.cli.options import AsJson, RunReference, RunsDir, resolve_run
 from cnn_tui.text.json import to_json
 from cnn_tui.text.safe import escaped
@@ -33,6 +34,10 @@ def list_runs(
             autocompletion=complete_sort_key,
         ),
     ] = "-started",
+    groups: Annotated[
+        bool,
+        typer.Option("--groups", help="List each series in one line instead, with mean ± std."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """List the runs, newest first."""
@@ -43,7 +48,22 @@ def list_runs(
     found = RunList(directory)
     found.refresh()
     selected = select_runs(found.runs, filter_, sort)
-    if as_json:
+    if groups:
+        from cnn_engine.runs.groups import find_groups
+
+        by_id = find_groups(found.runs, directory)
+        ids = dict.fromkeys(run.group for run in selected.runs if run.group)
+        shown = [by_id[group] for group in ids]
+        if as_json:
+            print(to_json([group.as_dict() for group in shown]))
+        elif shown:
+            from cnn_tui.reports.runs import print_groups
+
+            print_groups(shown)
+        else:
+            text = "No series of runs; start one with run --repeat, --sweep or --folds"
+            print(text, file=sys.stderr)
+    elif as_json:
         print(to_json([run.as_dict() for run in selected.runs]))
     elif selected.runs:
         from cnn_tui.reports.runs import print_runs
@@ -68,7 +88,19 @@ def show(
     runs_dir: RunsDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print a summary of a run: metrics, loss curve, classes and test results."""
+    """Print a summary of a run: metrics, loss curve, classes and test results.
+
+    Of a series, as group:RUN, the table of mean ± std and the runs.
+    """
+    if mistakes is None and (group := find_group(reference, runs_dir)) is not None:
+        from cnn_tui.reports.series import as_dict, show_series
+
+        found = group.read()
+        if as_json:
+            print(to_json(as_dict(found, group.runs_dir)))
+        else:
+            show_series(found, group.runs_dir)
+        return
     run = resolve_run(reference, runs_dir)
     if mistakes is not None:
         from cnn_engine.runs.summary import read_state

@@ -20,6 +20,7 @@ from cnn_engine.runs.lookup import LATEST
 from cnn_engine.runs.summary import read_state
 from cnn_engine.system.stop_signals import hold_stop_signals
 from cnn_tui.cli.completion import complete_config, complete_run
+from cnn_tui.cli.groups import find_group
 from cnn_tui.cli.habits import check_config
 from cnn_tui.cli.notify import Notify, NotifyOn, OnEnd, chosen_targets
 from cnn_tui.cli.options import (
@@ -161,6 +162,8 @@ def run(  # noqa: PLR0913 - one parameter per option
     """Train a model. Shows the dashboard, or plain lines with --no-ui or outside a terminal."""
     check_config(config, others or [])
     from cnn_engine.runs.marks import checked_name
+    from cnn_tui.cli.series import Shown, run_series
+    from cnn_tui.headless.series import plan_series
 
     keys = {
         "train.epochs": epochs,
@@ -173,27 +176,27 @@ def run(  # noqa: PLR0913 - one parameter per option
     }
     settings = [*(overrides or []), *as_overrides(keys)]
     targets = chosen_targets(notify, notify_on, on_end)
-    if repeat > 1 or sweeps or folds is not None:
-        from cnn_tui.headless.series import Series, plan_series
-        from cnn_tui.reports.series import run_series
-
-        if detach or like is not None or resume_or_start is not None:
-            raise ConfigError(
-                "run: --repeat, --sweep and --folds cannot be used with --detach, --like or "
-                "--resume-or-start"
-            )
-        if folds is not None and repeat > 1:
-            raise ConfigError(
-                "run: --folds cannot be used with --repeat; for another seed use --seed N"
-            )
-        preset, label = config or "cifar10", checked_name(name)
-        planned = plan_series(preset, settings, label, repeat, sweeps or [], runs_dir, folds)
-        where = runs_dir or default_runs_dir(for_new_run=True)
-        stops = stop_on_failure or folds is not None
-        series = Series(planned, where, stop_on_failure=stops, notify=targets)
-        _exit(run_series(series, as_json=as_json))
-    request = _make_request(config, like, settings, runs_dir, allow_code=allow_code)
     command = masked_words(["cnn-tui", *sys.argv[1:]])
+    if repeat > 1 or sweeps or folds is not None:
+        refused = {"--like": like, "--nproc": processes, "--resume-or-start": resume_or_start}
+        if given := [option for option, value in refused.items() if value is not None]:
+            series = "--repeat, --sweep and --folds"
+            raise ConfigError(f"run: {series} cannot be used with {given[0]}")
+        planned = plan_series(
+            config or "cifar10",
+            settings,
+            checked_name(name),
+            repeat,
+            sweeps or [],
+            runs_dir,
+            folds,
+            stop_on_failure=stop_on_failure,
+            command=command,
+        )
+        where = runs_dir or default_runs_dir(for_new_run=True)
+        shown = Shown(options, no_ui=no_ui, as_json=as_json)
+        _exit(run_series(planned, where, targets, shown, detach=detach))
+    request = _make_request(config, like, settings, runs_dir, allow_code=allow_code)
     request = dataclasses.replace(request, name=checked_name(name), command=command, notify=targets)
     where = runs_dir or default_runs_dir(for_new_run=True)
     if resume_or_start is not None:
@@ -314,7 +317,18 @@ def resume(  # noqa: PLR0913 - one parameter per option
     *,
     options: Options = DEFAULT_OPTIONS,
 ) -> None:
-    """Resume a stopped, killed or failed run from its last checkpoint."""
+    """Resume a stopped, killed or failed run from its last checkpoint, or a series of runs.
+
+    A series, as group:RUN, trains the runs that are missing, too.
+    """
+    if (group := find_group(reference, runs_dir)) is not None:
+        from cnn_tui.cli.series import Shown, resume_series
+
+        if epochs or data_dir or processes:
+            raise ConfigError("resume: a series is resumed with its own config; name one run")
+        targets = chosen_targets(notify, notify_on, on_end, group.first)
+        shown = Shown(options, no_ui=no_ui, as_json=as_json)
+        _exit(resume_series(group, targets, shown, allow_code=allow_code))
     directory = resolve_run(reference, runs_dir)
     _resume(
         directory,
@@ -388,10 +402,17 @@ def watch(
     *,
     options: Options = DEFAULT_OPTIONS,
 ) -> None:
-    """Open the dashboard of a running or finished run (default: the latest)."""
+    """Open the dashboard of a running or finished run (default: the latest), or of a series.
+
+    A series, as group:RUN, shows the run that is trained, and then the next one.
+    """
     is_shown = not no_ui and has_terminal()
     if is_shown and reference == LATEST:
         _wait_for_run(runs_dir or default_runs_dir())
+    if (group := find_group(reference, runs_dir)) is not None:
+        from cnn_tui.cli.series import Shown, watch_series
+
+        _exit(watch_series(group, Shown(options, no_ui=not is_shown, as_json=False)))
     directory = resolve_run(reference, runs_dir)
     if not is_shown:
         from cnn_tui.headless.run import watch_headless

@@ -5,6 +5,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from textual.screen import Screen
 from cnn_engine.errors import ConfigError
 from cnn_engine.runlog.alarms import Alarm
 from cnn_engine.runs.directory import RunDirectory
+from cnn_engine.runs.groups import find_live, read_group
 from cnn_tui.dashboard.app import Dashboard
 from cnn_tui.dashboard.screens.run import RunScreen
 from cnn_tui.headless.run import resume_hint, run_headless
@@ -101,6 +103,32 @@ def watch_run(
     code = _show(screen, options)
     if code == 0:
         _print_summary(run)
+    return code
+
+
+def watch_series(runs_dir: Path, group: str, options: Options) -> int:
+    """Show the run of a series that is trained, then the next one; return the exit code.
+
+    Args:
+        runs_dir: Directory of the runs.
+        group: Id of the series, which has runs.
+        options: Options of the dashboard.
+
+    Raises:
+        ConfigError: the series has no runs.
+    """
+    found = read_group(runs_dir, group)
+    if found is None:
+        raise ConfigError(f"series {group}: has no runs in {runs_dir}")
+    shown = found.live or found.runs[-1]
+    screen = RunScreen(RunDirectory(runs_dir / shown.run_id), bell=options.bell)
+    screen.find_next = partial(find_live, runs_dir, group)
+    code = _show(screen, options)
+    found = read_group(runs_dir, group)
+    if code == 0 and found is not None:
+        from cnn_tui.reports.series import print_series  # noqa: PLC0415 - would delay the first paint
+
+        print_series(found, runs_dir)
     return code
 
 

@@ -8,25 +8,22 @@ import os
 import sys
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from cnn_engine.errors import ConfigError, StorageError
-from cnn_engine.notifications.series import notify_series
-from cnn_engine.notifications.targets import NO_TARGETS, Targets
+from cnn_engine.errors import ConfigError
 from cnn_engine.runlog.events import AlarmRaised, Event
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runlog.state import RunState
-from cnn_engine.runs.directory import RunDirectory, create_run
-from cnn_engine.runs.summary import RunSummary, read_summary
-from cnn_engine.system.stop_signals import TIME_LIMIT_EXIT_CODE
+from cnn_engine.runs.directory import RunDirectory
+from cnn_engine.runs.series_plan import PlannedRun, SeriesPlan
 from cnn_tui.headless.printer import progress_line
-from cnn_tui.headless.run import hangup_proof_streams, resume_hint
+from cnn_tui.headless.run import hangup_proof_streams
 from cnn_tui.live.follower import follow
 from cnn_tui.terminal.progress_line import ProgressLine
-from cnn_tui.terminal.signals import HANGUP_EXIT_CODE, StopSignals
+from cnn_tui.terminal.signals import StopSignals
 from cnn_tui.terminal.status import StreamStatus, hide_status
 from cnn_tui.terminal.tty import notify
 from cnn_tui.text.events import alarm_text
@@ -37,160 +34,79 @@ from cnn_tui.text.safe import safe_text
 if TYPE_CHECKING:
     import signal
 
-    from cnn_engine.config.schema import DataConfig
     from cnn_engine.session.engine import Engine
-    from cnn_engine.session.request import Request
+    from cnn_engine.session.series import Member, Series
 
 
-class PlannedRun(NamedTuple):
-    """One run of a series."""
+def train_series(series: "Series") -> int:
+    """Train the runs of a series that are not done, print each result on stderr; return the code.
 
-    setting: str
-    """The swept values, such as `optimizer.lr=0.003`; empty if only the seeds differ."""
+    A signal stops the current run and the series.
+    """
+    StopSignals(series.request_stop, _quit_now)
+    hangup_proof_streams(lambda: series.current.console)
+    printer = SeriesPrinter(len(series.members))
+    try:
+        return series.train(printer)
+    finally:
+        printer.close()
 
-    seed: int
-    request: "Request"
+
+def _quit_now(number: "signal.Signals") -> None:
+    hide_status()
+    os._exit(128 + number)
 
 
-@dataclass
-class Series:
-    """The runs of one command."""
+class SeriesPrinter:
+    """Prints a progress line for the current run, and a line for each result."""
 
-    planned: list[PlannedRun]
-    runs_dir: Path
-    stop_on_failure: bool
-    notify: Targets = NO_TARGETS
-    """Receivers of messages about the series and its runs."""
-    progress: ProgressLine = field(default_factory=lambda: ProgressLine(sys.stderr))
-    status: StreamStatus = field(default_factory=lambda: StreamStatus(sys.stderr))
-    done: list[tuple[PlannedRun, RunSummary]] = field(default_factory=list)
-    current: RunDirectory | None = None
-    engine: "Engine | None" = None
-    """Trains the current run."""
-    stopped_by: "signal.Signals | None" = None
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._number = 0
+        self._progress = ProgressLine(sys.stderr)
+        self._status = StreamStatus(sys.stderr)
 
-    @property
-    def has_folds(self) -> bool:
-        """True if the runs validate the folds of a cross-validation."""
-        return any(planned.request.config.data.folds for planned in self.planned)
-
-    def runs_of(self, setting: str) -> list[RunDirectory]:
-        """Return the directories of the finished runs of a setting."""
-        return [
-            RunDirectory(self.runs_dir / summary.run_id)
-            for planned, summary in self.done
-            if planned.setting == setting
-        ]
-
-    def run(self) -> int:
-        """Train all runs, print each result on stderr, and return the first non-zero exit code.
-
-        The messages about the end of the series are sent.
-        """
-        exit_code = self._run_all()
-        if self.done:
-            _, first = self.done[0]
-            notice = notify_series(
-                RunDirectory(self.runs_dir / first.run_id),
-                [summary for _, summary in self.done],
-                len(self.planned),
-                exit_code=exit_code,
-                is_stopped=self.stopped_by is not None or exit_code == TIME_LIMIT_EXIT_CODE,
-            )
-            if notice:
-                notify(notice)
-        return exit_code
-
-    def _run_all(self) -> int:
-        StopSignals(self._stop, self._quit_now)
-        hangup_proof_streams(self._console)
-        group, exit_code, marks_of = "", 0, None
-        for planned in self.planned:
-            run = self.current = create_run(self.runs_dir)
-            group = group or run.id
-            # Marks that change meanwhile would make their images different.
-            request = replace(planned.request, group=group, marks_of=marks_of, notify=self.notify)
-            code = self._train(request, run)
-            marks_of = marks_of or run.path
-            summary = read_summary(run)
-            self.done.append((planned, summary))
-            self._print_result(planned, summary)
-            exit_code = exit_code or code
-            if self.stopped_by is not None or code == TIME_LIMIT_EXIT_CODE:
-                left = len(self.planned) - len(self.done)
-                others = "; those after it are not started" if left else ""
-                notify(
-                    f"stopped in run {len(self.done)} of {len(self.planned)}{others}. "
-                    f"{resume_hint(run)}"
-                )
-                return code if self.stopped_by is None else 128 + self.stopped_by
-            if code and self.stop_on_failure:
-                break
-        return exit_code
-
-    def _train(self, request: "Request", run: RunDirectory) -> int:
-        """Train one run with a progress line and return its exit code."""
-        from cnn_engine.runs.recorder import Recorder  # noqa: PLC0415
-        from cnn_engine.session.engine import Engine  # noqa: PLC0415 - imports pydantic
-
-        engine = self.engine = Engine(request, Recorder(run))
-        engine.is_in_series = True
-        if self.stopped_by is not None:  # before there was an engine
-            engine.request_stop(self.stopped_by)
-        engine.start()
+    def follow(self, member: "Member", run: RunDirectory, engine: "Engine") -> None:
+        """Show the progress of a run until its engine has ended."""
+        self._number = member.number
         follow(RunState(), LogReader(run.events), self, lambda _: not engine.is_alive())
-        try:
-            engine.join()
-        except StorageError as error:
-            notify(str(error))
-        if engine.notice:
-            notify(engine.notice)
-        return engine.exit_code
 
     def clear(self) -> None:
         """Clear the progress line."""
-        self.progress.clear()
+        self._progress.clear()
 
     def close(self) -> None:
         """Clear the progress line, and restore the title of the terminal."""
-        self.progress.clear()
-        self.status.hide()
+        self._progress.clear()
+        self._status.hide()
 
     def show(self, event: Event, state: RunState) -> None:
         """Show the progress of the current run, and its alarms."""
-        position = f"Run {len(self.done) + 1}/{len(self.planned)}"
+        position = f"Run {self._number}/{self._count}"
         if isinstance(event, AlarmRaised):
-            self.progress.clear()
+            self._progress.clear()
             print(f"{position}: {alarm_text(event)}", file=sys.stderr, flush=True)
-        self.progress.write(f"{position}  {progress_line(state) if state.prepared else '…'}")
-        if self.status.is_due and not state.has_ended:
-            self.status.show(run_status(state, position))
+        self._progress.write(f"{position}  {progress_line(state) if state.prepared else '…'}")
+        if self._status.is_due and not state.has_ended:
+            self._status.show(run_status(state, position))
 
-    def _print_result(self, planned: PlannedRun, summary: RunSummary) -> None:
-        self.progress.clear()
-        label = _label(planned.setting, planned.seed, planned.request.config.data)
+    def ended(self, member: "Member") -> None:
+        """Print the result of a run."""
+        self._progress.clear()
+        summary = member.summary
+        if summary is None:
+            return
         test = summary.test_accuracy
         result = summary.status if test is None else f"test {percent(test, 2)}"
         error = f": {summary.error}" if summary.error else ""
-        text = (
-            f"Run {len(self.done)}/{len(self.planned)} {summary.run_id}  {label}  {result}{error}"
-        )
-        print(safe_text(f"{text}  {duration(summary.seconds)}", 2000), file=sys.stderr, flush=True)
+        position = f"Run {member.number}/{self._count} {summary.run_id}"
+        text = f"{position}  {member.planned.label}  {result}{error}  {duration(summary.seconds)}"
+        print(safe_text(text, 2000), file=sys.stderr, flush=True)
 
-    def _stop(self, number: "signal.Signals") -> None:
-        self.stopped_by = number
-        if self.engine is not None:
-            self.engine.request_stop(number)
-
-    def _quit_now(self, number: "signal.Signals") -> None:
-        hide_status()
-        os._exit(128 + number)
-
-    def _console(self) -> Path:
-        """Return the current run's file for output without a terminal; exit if there is none."""
-        if self.current is None:
-            os._exit(HANGUP_EXIT_CODE)
-        return self.current.console
+    def report(self, text: str) -> None:
+        """Print a line."""
+        self._progress.clear()
+        notify(text)
 
 
 def plan_series(  # noqa: PLR0913, PLR0917 - the options of a command
@@ -201,7 +117,10 @@ def plan_series(  # noqa: PLR0913, PLR0917 - the options of a command
     sweeps: Sequence[str],
     runs_dir: Path | None = None,
     folds: int | None = None,
-) -> list[PlannedRun]:
+    *,
+    stop_on_failure: bool = False,
+    command: Sequence[str] = (),
+) -> SeriesPlan:
     """Return the runs of a series; all configs are checked before the first run starts.
 
     Args:
@@ -212,15 +131,21 @@ def plan_series(  # noqa: PLR0913, PLR0917 - the options of a command
         sweeps: `KEY=VALUE,VALUE…`; several of them are combined in all ways.
         runs_dir: Directory of the run that `model.weights` may name; None for the default.
         folds: Number of folds, which are validated in turn; None for the usual validation.
+        stop_on_failure: Start no run after one that has failed; always with folds.
+        command: Command line, word by word, without secrets.
 
     Raises:
-        ConfigError: a sweep or a config is invalid, or a device does not exist.
-        DataError: there are no images.
+        ConfigError: a sweep or a config is invalid, folds are repeated, or a device does not exist.
+        DataError: there are no images, or fewer than folds.
     """
     # Imported here, because they import pydantic.
     from cnn_engine.session.preflight import check_request  # noqa: PLC0415
     from cnn_engine.session.request import Request  # noqa: PLC0415
 
+    if folds is not None and repeat > 1:
+        raise ConfigError(
+            "run: --folds cannot be used with --repeat; for another seed use --seed N"
+        )
     planned = []
     for values in product(*map(_parse_sweep, sweeps)):
         setting = " ".join(values)
@@ -231,20 +156,26 @@ def plan_series(  # noqa: PLR0913, PLR0917 - the options of a command
             if fold is not None:
                 overrides += [f"data.folds={folds}", f"data.fold={fold}"]
             request = Request.from_preset(preset, overrides, runs_dir=runs_dir)
-            label = f"{name} {_label(setting, seed, request.config.data)}".strip()
-            planned.append(PlannedRun(setting, seed, replace(request, name=label)))
+            run = PlannedRun(
+                setting=setting,
+                seed=seed,
+                fold=request.config.data.fold,
+                name="",
+                preset=request.preset,
+                config=request.config.model_dump(mode="json"),
+            )
+            planned.append(replace(run, name=f"{name} {run.label}".strip()))
         check_request(request)
-    return planned
+    return SeriesPlan(
+        runs=tuple(planned),
+        name=name,
+        stop_on_failure=stop_on_failure or folds is not None,
+        command=tuple(command),
+    )
 
 
 def _fold_numbers(folds: int | None) -> Sequence[int | None]:
     return [None] if folds is None else range(1, folds + 1)
-
-
-def _label(setting: str, seed: int, data: "DataConfig") -> str:
-    """Return `optimizer.lr=0.003 seed 1`, or with folds `optimizer.lr=0.003 fold 2/5`."""
-    part = f"seed {seed}" if data.folds is None else f"fold {data.fold}/{data.folds}"
-    return f"{setting} {part}".strip()
 
 
 def _parse_sweep(sweep: str) -> list[str]:

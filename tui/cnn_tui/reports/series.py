@@ -1,8 +1,7 @@
 """The report of a series of runs: means and standard deviations, as a table or as JSON."""
 
-from collections.abc import Iterator, Sequence
-from statistics import mean, stdev
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.table import Table
 from rich.text import Text
@@ -11,46 +10,23 @@ from cnn_engine.errors import UserError
 from cnn_engine.results.metrics import Rate
 from cnn_engine.results.metrics_json import rate_as_dict
 from cnn_engine.results.out_of_fold import accuracy_of, out_of_fold_predictions
-from cnn_tui.headless.series import Series
+from cnn_engine.runs.directory import RunDirectory
+from cnn_engine.runs.groups import RunGroup, Setting, Spread, setting_as_dict
+from cnn_engine.runs.hints import command_in
+from cnn_engine.runs.summary import RunSummary
+from cnn_tui.headless.series import train_series
 from cnn_tui.reports.console import results_console
 from cnn_tui.text.json import to_json
 from cnn_tui.text.metrics import out_of_images_text
-from cnn_tui.text.numbers import duration
-from cnn_tui.text.safe import safe_text
+from cnn_tui.text.numbers import duration, percent
+from cnn_tui.text.safe import escaped, safe_text
+from cnn_tui.text.spreads import spread_text
 
-METRICS = ("best_val_accuracy", "test_accuracy", "tta_accuracy", "seconds")
-"""Fields of a run's summary that are averaged."""
+if TYPE_CHECKING:
+    from cnn_engine.session.series import Series
 
-
-class Spread(NamedTuple):
-    """Mean and standard deviation of a metric."""
-
-    mean: float
-    deviation: float | None
-    """Sample standard deviation; None for a single run."""
-    runs: int
-
-    @classmethod
-    def from_values(cls, values: Sequence[float | None]) -> "Spread | None":
-        """Return the spread of the known values; None if there are none."""
-        known = [value for value in values if value is not None]
-        if not known:
-            return None
-        return cls(mean(known), stdev(known) if len(known) > 1 else None, len(known))
-
-
-def spreads(series: Series) -> Iterator[tuple[str, int, dict[str, Spread | None]]]:
-    """Yield each setting, the number of its runs, and the spread of each metric over them."""
-    for setting in dict.fromkeys(planned.setting for planned, _ in series.done):
-        summaries = [summary for planned, summary in series.done if planned.setting == setting]
-        yield (
-            setting,
-            len(summaries),
-            {
-                name: Spread.from_values([getattr(summary, name) for summary in summaries])
-                for name in METRICS
-            },
-        )
+MAX_RUNS = 50
+"""Runs listed by `show`; the others are counted."""
 
 
 class OutOfFold(NamedTuple):
@@ -63,47 +39,50 @@ class OutOfFold(NamedTuple):
     """Reason that it is unknown; empty if it is known."""
 
 
-def out_of_fold(series: Series, setting: str) -> OutOfFold:
+def out_of_fold(setting: Setting, runs_dir: Path) -> OutOfFold:
     """Return the accuracy over all folds of a setting."""
+    done = [run for run in setting.runs if run.status == "done"]
     try:
-        predictions = out_of_fold_predictions(series.runs_of(setting))
-    except UserError as error:
+        predictions = out_of_fold_predictions([RunDirectory(runs_dir / run.run_id) for run in done])
+    except (OSError, UserError) as error:
         return OutOfFold(None, str(error))
     return OutOfFold(accuracy_of(predictions), "")
 
 
-def as_dict(series: Series) -> dict[str, Any]:
-    """Return the series as JSON values."""
-    return {
-        "runs": [
-            {"setting": planned.setting, "seed": planned.seed}
-            | ({"fold": planned.request.config.data.fold} if series.has_folds else {})
-            | summary.as_dict()
-            for planned, summary in series.done
-        ],
-        "settings": [
-            {"setting": setting, "runs": count}
-            | {name: spread and spread._asdict() for name, spread in found.items()}
-            | (_out_of_fold_as_dict(series, setting) if series.has_folds else {})
-            for setting, count, found in spreads(series)
-        ],
-    }
+def as_dict(group: RunGroup, runs_dir: Path) -> dict[str, Any]:
+    """Return a series as JSON values."""
+    settings = [
+        setting_as_dict(setting)
+        | (_out_of_fold_as_dict(setting, runs_dir) if group.has_folds else {})
+        for setting in group.settings
+    ]
+    runs = [
+        run.as_dict()
+        | {"setting": setting.text, "seed": _config(run, "train", "seed")}
+        | ({"fold": _config(run, "data", "fold")} if group.has_folds else {})
+        for setting in group.settings
+        for run in setting.runs
+    ]
+    return {**group.as_dict(), "runs": runs, "settings": settings}
 
 
-def _out_of_fold_as_dict(series: Series, setting: str) -> dict[str, Any]:
-    rate = out_of_fold(series, setting).rate
+def _config(run: RunSummary, table: str, key: str) -> Any:  # noqa: ANN401 - any config value
+    return run.config.get(table, {}).get(key)
+
+
+def _out_of_fold_as_dict(setting: Setting, runs_dir: Path) -> dict[str, Any]:
+    rate = out_of_fold(setting, runs_dir).rate
     return {"out_of_fold_accuracy": None if rate is None else rate_as_dict(rate)}
 
 
-def print_series(series: Series) -> None:
+def print_series(group: RunGroup, runs_dir: Path) -> None:
     """Print the mean and standard deviation of each metric, one line per setting.
 
     With folds the accuracy over the images of all folds follows.
     """
     table = Table(box=None, pad_edge=False)
-    found = list(spreads(series))
-    has_settings = any(setting for setting, _, _ in found)
-    has_tta = any(metrics["tta_accuracy"] for _, _, metrics in found)
+    has_settings = any(setting.text for setting in group.settings)
+    has_tta = any(setting.spread("tta_accuracy") for setting in group.settings)
     headings = [
         *(["setting"] if has_settings else []),
         "runs",
@@ -114,45 +93,85 @@ def print_series(series: Series) -> None:
     ]
     for heading in headings:
         table.add_column(heading, justify="left" if heading == "setting" else "right")
-    for setting, count, metrics in found:
+    for setting in group.settings:
+        spreads = setting.spreads()
         cells = [
-            *([safe_text(setting, 200)] if has_settings else []),
-            str(count),
-            _spread_text(metrics["best_val_accuracy"]),
-            _spread_text(metrics["test_accuracy"]),
-            *([_spread_text(metrics["tta_accuracy"])] if has_tta else []),
-            duration(metrics["seconds"].mean) if metrics["seconds"] else "–",
+            *([safe_text(setting.text, 200)] if has_settings else []),
+            str(len(setting.runs)),
+            _accuracy_text(spreads["best_val_accuracy"]),
+            _accuracy_text(spreads["test_accuracy"]),
+            *([_accuracy_text(spreads["tta_accuracy"])] if has_tta else []),
+            duration(spreads["seconds"].mean) if spreads["seconds"] else "–",
         ]
         table.add_row(*map(Text, cells))
     console = results_console()
     console.print(table)
-    if series.has_folds:
-        for setting, _, _ in found:
-            console.print(Text(_out_of_fold_text(series, setting)), soft_wrap=True)
+    if group.has_folds:
+        for setting in group.settings:
+            text = _out_of_fold_text(setting, runs_dir)
+            console.print(Text(text), soft_wrap=True)
 
 
-def _out_of_fold_text(series: Series, setting: str) -> str:
+def _out_of_fold_text(setting: Setting, runs_dir: Path) -> str:
     """Return `Out of fold: 93.12% of 1,440 images, 95% interval 91.7–94.3%`, or what is missing."""
-    prefix = f"{safe_text(setting, 200)}: out of fold" if setting else "Out of fold"
-    rate, reason = out_of_fold(series, setting)
+    prefix = f"{safe_text(setting.text, 200)}: out of fold" if setting.text else "Out of fold"
+    rate, reason = out_of_fold(setting, runs_dir)
     if rate is None:
         return f"{prefix}: unknown, as {safe_text(reason, 1000)}"
     return f"{prefix}: {out_of_images_text(rate)}"
 
 
-def _spread_text(spread: Spread | None) -> str:
-    """Return `94.01 ± 0.14 %`; a dash for None."""
-    if spread is None:
-        return "–"
-    deviation = "" if spread.deviation is None else f" ± {100 * spread.deviation:.2f}"
-    return f"{100 * spread.mean:.2f}{deviation} %"
+def _accuracy_text(spread: Spread | None) -> str:
+    return "–" if spread is None else f"{spread_text(spread, 2)} %"
 
 
-def run_series(series: Series, *, as_json: bool) -> int:
-    """Train all runs, print the report and return the exit code."""
-    exit_code = series.run()
+def show_series(group: RunGroup, runs_dir: Path) -> None:
+    """Print a series: its status, the table of its settings, its runs, and what to do next."""
+    console = results_console()
+    name = f"{safe_text(group.name, 80)} · " if group.name else ""
+    heading = f"{safe_text(group.runs[0].preset, 80)} · {name}series {safe_text(group.id, 80)}"
+    console.print(Text(heading, "bold"))
+    console.print(Text(f"{group.status}: {group.done} of {group.planned} runs done; {group.swept}"))
+    console.print()
+    print_series(group, runs_dir)
+    console.print()
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for heading in ("run", "name", "status"):
+        table.add_column(heading)
+    for heading in ("epochs", "validation", "test", "time"):
+        table.add_column(heading, justify="right")
+    for run in group.runs[:MAX_RUNS]:
+        cells = [
+            safe_text(run.run_id),
+            safe_text(run.name, 60),
+            run.status,
+            f"{run.epochs_done}/{run.epochs}",
+            _known_percent(run.best_val_accuracy),
+            _known_percent(run.test_accuracy),
+            duration(run.seconds),
+        ]
+        table.add_row(*map(Text, cells))
+    console.print(table)
+    if (more := len(group.runs) - MAX_RUNS) > 0:
+        console.print(Text(f"… and {more:,} more runs", "dim"))
+    verb = {"running": "watch", "incomplete": "resume"}.get(group.status, "compare")
+    command = escaped(command_in(runs_dir, verb, f"group:{group.id}"), 4000)
+    console.print(Text(f"\n{verb.capitalize()}: {command}"), soft_wrap=True)
+
+
+def _known_percent(fraction: float | None) -> str:
+    return "–" if fraction is None else percent(fraction, 2)
+
+
+def run_series(series: "Series", *, as_json: bool) -> int:
+    """Train a series, print the report and return the exit code."""
+    exit_code = train_series(series)
+    runs = [member.summary for member in series.members if member.summary is not None]
+    if not runs:
+        return exit_code
+    group, runs_dir = RunGroup(series.id, tuple(runs)), series.first.path.parent
     if as_json:
-        print(to_json(as_dict(series)))
+        print(to_json(as_dict(group, runs_dir)))
     else:
-        print_series(series)
+        print_series(group, runs_dir)
     return exit_code

@@ -105,6 +105,8 @@ class RunScreen(DashboardScreen):
         self.closes_when_ended = False
         """True to close as soon as this process no longer trains the run."""
         self._was_live = False
+        self.find_next: Callable[[], RunDirectory | None] | None = None
+        """Returns the run that is trained now, which is shown once this one has ended."""
 
     @property
     def state(self) -> RunState:
@@ -205,6 +207,19 @@ class RunScreen(DashboardScreen):
             self._show(with_view=self.can_draw(is_reply=self._is_reply))
         self._is_reply = False
         self._close_if_ended()
+        await self._move_on()
+
+    async def _move_on(self) -> None:
+        """Show the next run of the series in the same view, once it is trained."""
+        if self.find_next is None or self._follower.is_live or self.app.screen is not self:
+            return
+        run = await in_thread(self.find_next)
+        if run is None or run == self._follower.run or self.app.screen is not self:
+            return
+        screen = RunScreen(run, bell=self._bell)
+        screen.find_next = self.find_next
+        self.app.switch_screen(screen)
+        screen.call_after_refresh(screen.action_show_view, self.shown_view)
 
     def _close_if_ended(self) -> None:
         """Close the screen if that was requested, and this process no longer trains the run."""

@@ -74,6 +74,8 @@ class RunHeader(Panel[RunState]):
         """Return one line."""
         started = state.started
         names = [state.preset, started.name, started.run_id] if started else []
+        if started and started.members > 1:
+            names.append(f"run {started.member} of {started.members}")
         title = Content.assemble(
             ("cnn-tui", "bold $primary"),
             "  ",
