@@ -152,6 +152,8 @@ def test_accuracy_is_drawn_beside_the_loss_if_there_is_room(
 @pytest.mark.parametrize("command", ["show", "compare"])
 def test_output_to_a_pipe_is_not_padded(tmp_path, run_cli, command):
     runs = [golden_run(tmp_path, "completed", f"1124-0412-{word}").id for word in ("amber", "ash")]
-    code, out, _ = run_cli(command, *runs[: 1 + (command == "compare")], "--runs-dir", ".", cwd=tmp_path)
+    code, out, _ = run_cli(
+        command, *runs[: 1 + (command == "compare")], "--runs-dir", ".", cwd=tmp_path
+    )
     assert code == 0
     assert not [line for line in out.splitlines() if line != line.rstrip()]
