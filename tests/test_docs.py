@@ -20,6 +20,7 @@ from terminal import CLI, environment
 ROOT = Path(__file__).parents[1]
 PAGES = [
     *ROOT.glob("*.md"),
+    *ROOT.glob(".github/*.md"),
     *(page for top in ("engine", "tui", "tests") for page in (ROOT / top).rglob("*.md")),
 ]
 LIBRARY, CHECKPOINTS = ROOT / "tui/docs/LIBRARY.md", ROOT / "engine/docs/CHECKPOINTS.md"
