@@ -8,6 +8,10 @@ import psutil
 
 from cnn_engine.system.cgroups import cpu_quota
 
+JOB_CPUS = ("SLURM_CPUS_PER_TASK", "NSLOTS")
+"""Environment variables of Slurm and Grid Engine with the number of CPUs that a job has asked for,
+which not every cluster enforces."""
+
 
 class ThreadLimits(NamedTuple):
     """What limits the number of threads."""
@@ -21,10 +25,15 @@ class ThreadLimits(NamedTuple):
     quota: float
     """Number of CPUs whose time the cgroup may use; infinity without a limit."""
 
+    job: float = math.inf
+    """Number of CPUs that the job of a batch system has asked for; infinity outside of one."""
+
     @property
     def threads(self) -> int:
         """Number of physical cores that this process may use."""
-        return max(1, min(self.cores, self.allowed, math.ceil(min(self.quota, self.cores))))
+        return max(
+            1, min(self.cores, self.allowed, math.ceil(min(self.quota, self.job, self.cores)))
+        )
 
 
 def thread_limits() -> ThreadLimits:
@@ -34,6 +43,7 @@ def thread_limits() -> ThreadLimits:
         cores=psutil.cpu_count(logical=False) or os.cpu_count() or 1,
         allowed=len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1,
         quota=cpu_quota(),
+        job=min(map(_job_cpus, JOB_CPUS)),
     )
 
 
@@ -50,3 +60,8 @@ def omp_num_threads() -> int:
     """Return OMP_NUM_THREADS, or the first number of a list; 0 if invalid, as OpenMP ignores it."""
     first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
     return int(first) if first.isdecimal() else 0
+
+
+def _job_cpus(name: str) -> float:
+    value = os.environ.get(name, "")
+    return int(value) if value.isdecimal() and int(value) else math.inf

@@ -56,6 +56,14 @@ def test_threads_are_limited_by_container_quota(eight_cores, quota, count):
     assert choose_threads() == count
 
 
+@pytest.mark.parametrize("name", threads.JOB_CPUS)
+def test_threads_are_limited_to_the_cpus_of_the_job(eight_cores, monkeypatch, name):
+    """Also where the cluster does not enforce it."""
+    for value, count in (("3", 3), ("32", 8), ("0", 8), ("many", 8)):
+        monkeypatch.setenv(name, value)
+        assert choose_threads() == count
+
+
 def test_smallest_quota_of_nested_cgroups_counts(eight_cores, tmp_path):
     write(tmp_path / "own", "0::/a.slice/b.scope")
     write(eight_cores / "a.slice" / "cpu.max", "300000 100000")
