@@ -93,11 +93,12 @@ def test_hidden_gpu_is_reported_as_hidden(checks, monkeypatch):
         (ThreadLimits(8, 16, float("inf")), None, "8 of 8 cores", None),
         (ThreadLimits(8, 2, float("inf")), None, "2 of 8 cores: affinity allows 2", None),
         (ThreadLimits(8, 16, 1.5), None, "2 of 8 cores: the quota of the container is 1.5", None),
+        (ThreadLimits(8, 16, float("inf"), 3), None, "3 of 8 cores: the job has 3", None),
         (ThreadLimits(8, 16, 1.5), "8", "OMP_NUM_THREADS is 8", "set OMP_NUM_THREADS to 2 at most"),
         (ThreadLimits(8, 16, float("inf")), "2", "2 of 8 cores", "unset OMP_NUM_THREADS to use 8"),
         (ThreadLimits(8, 16, float("inf")), "x", "OMP_NUM_THREADS is x, which is ignored", None),
     ],
-    ids=["all", "affinity", "quota", "too-many", "few", "invalid"],
+    ids=["all", "affinity", "quota", "job", "too-many", "few", "invalid"],
 )
 def test_number_of_threads_is_explained(checks, monkeypatch, limits, setting, value, advice):  # noqa: PLR0917
     monkeypatch.setattr(machine, "thread_limits", lambda: limits)

@@ -70,6 +70,7 @@ def _threads() -> Check:
         "cores": cores,
         "allowed": limits.allowed,
         "quota": None if math.isinf(limits.quota) else limits.quota,
+        "job": None if math.isinf(limits.job) else limits.job,
         "omp_num_threads": os.environ.get("OMP_NUM_THREADS"),
     }
     reasons = []
@@ -77,6 +78,8 @@ def _threads() -> Check:
         reasons.append(f"affinity allows {limits.allowed}")
     if limits.quota < cores:
         reasons.append(f"the quota of the container is {limits.quota:g}")
+    if limits.job < cores:
+        reasons.append(f"the job has {limits.job:g}")
     if (setting := os.environ.get("OMP_NUM_THREADS")) is not None:
         reasons.append(f"OMP_NUM_THREADS is {setting}" + (", which is ignored" * (not given)))
     value = f"{threads} of {cores} cores" + (f": {'; '.join(reasons)}" if reasons else "")
