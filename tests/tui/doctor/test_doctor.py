@@ -129,10 +129,13 @@ def test_missing_pytorch_is_an_error(checks, reported, monkeypatch):
 
 def test_other_release_of_torchvision_is_reported(checks, reported, monkeypatch):
     reported(torchvision_error="no operator nms")
-    monkeypatch.setattr(software, "version", lambda _: "2.11.1+cu130")
+    versions = {"torch": "2.11.1+cu130", "torchvision": "0.25.0"}
+    monkeypatch.setattr(software, "version", lambda name: versions.get(name, "1"))
     code, found = checks()
     assert (code, found["torchvision"]["state"]) == (0, "warning")
     assert found["torchvision"]["advice"].endswith("'torchvision==0.26.*'")
+    versions["torchvision"] = "0.26.0"
+    assert "of another build than PyTorch" in checks()[1]["torchvision"]["advice"]
 
 
 def test_missing_extras_are_named_with_their_command(checks, monkeypatch):

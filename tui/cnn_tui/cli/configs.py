@@ -1,5 +1,6 @@
 """`cnn-tui configs`: the presets."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -8,6 +9,7 @@ from cnn_engine.errors import ConfigError
 from cnn_tui.cli.completion import complete_preset
 from cnn_tui.cli.options import AsJson
 from cnn_tui.text.json import to_json
+from cnn_tui.text.shell import shell_command
 
 
 def configs(
@@ -40,6 +42,9 @@ def configs(
         }
         lines = [f"{preset:<14} {text}" for preset, text in descriptions.items()]
         print(to_json(descriptions) if as_json else "\n".join(lines))
+        if sys.stdout.isatty() and not as_json:
+            train, copy = shell_command("run", "PRESET"), shell_command("configs", "PRESET")
+            print(f"\nTrain: {train}   Copy and edit: {copy} > mine.toml", file=sys.stderr)
     elif name in presets:
         print(read_preset(presets[name]), end="")
     else:

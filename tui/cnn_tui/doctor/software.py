@@ -10,6 +10,7 @@ from cnn_engine.errors import ConfigError
 from cnn_engine.system.installation import extra_command, find_installation, install_command
 from cnn_engine.system.torch_report import TorchReport
 from cnn_tui.doctor.check import Check
+from cnn_tui.doctor.gpu import GET_STARTED
 from cnn_tui.settings import load_settings
 from cnn_tui.settings.load import DEFAULT
 from cnn_tui.text.shell import shell_command
@@ -73,14 +74,19 @@ def _torchvision(report: TorchReport | str) -> Check:
         return Check("torchvision", found or "not installed", facts=facts)
     # Only the model "torchvision" and the download of CIFAR-10 need it.
     value = f"{found}: {report.torchvision_error}"
-    advice = f"install the release for this PyTorch: {install_command(_matching(version('torch')))}"
+    release = _matching_release(_version("torch"))
+    if found.startswith(release):
+        advice = f"it is of another build than PyTorch; install both from one index: {GET_STARTED}"
+    else:
+        command = install_command(f"torchvision=={release}*")
+        advice = f"install the release for this PyTorch: {command}"
     return Check("torchvision", value, "warning", advice, facts=facts)
 
 
-def _matching(torch: str) -> str:
-    """Return the requirement of torchvision for a version of PyTorch: 0.26 is for 2.11."""
-    major, minor, *_ = torch.split(".")
-    return f"torchvision==0.{int(minor) + 15}.*" if major == "2" else "torchvision"
+def _matching_release(torch: str) -> str:
+    """Return the start of torchvision's version for a version of PyTorch: `0.26.` for 2.11.0."""
+    _, minor, *_ = torch.split(".")
+    return f"0.{int(minor) + 15}."
 
 
 def _extra(extra: str, *, is_wanted: bool) -> Check:
