@@ -332,6 +332,10 @@ class TrainConfig(Table):
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Device; `auto` selects a GPU if there is one."""
 
+    threads: Annotated[int, Field(ge=0, le=4096)] = 0
+    """CPU threads, which the processes of a machine share; 0: one per physical core that may be
+    used, or OMP_NUM_THREADS. More than the CPUs that may be used have no effect."""
+
     precision: Literal["auto", "fp32", "tf32", "bf16", "fp16"] = "auto"
     """Precision of the model's arithmetic. `auto`: bf16 if it is fast, else fp16 on a GPU, else
     fp32.

@@ -530,7 +530,7 @@ class Engine:
         from cnn_engine.training.setup import warming_up  # noqa: PLC0415
         from cnn_engine.training.trainer import Trainer  # noqa: PLC0415
 
-        limit_threads()
+        limit_threads(self._threads())
         checkpoint = self._resumption.checkpoint if self._resumption else None
         if checkpoint is not None:
             set_damaged_aside(checkpoint, self._recorder)
@@ -601,6 +601,11 @@ class Engine:
         self._recorder.record(joined)
         control.join(Meetings(processes))
         return data, processes
+
+    def _threads(self) -> int:
+        """Return this process's share of the threads that the config names; 0 if it names none."""
+        threads, place = self._request.config.train.threads, self._place
+        return max(1, threads // place.local_count) if threads and place else threads
 
     def _record_notice(self, text: str) -> None:
         self._recorder.record(Notice(text=text))

@@ -8,7 +8,7 @@ import torch
 from cnn_engine.config.schema import TrainConfig
 from cnn_engine.errors import ConfigError
 from cnn_engine.system.processor import processor_name
-from cnn_engine.system.threads import choose_threads
+from cnn_engine.system.threads import choose_threads, request_threads
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "tf32": None, "fp32": None}
 """Dtype that convolutions and dense layers compute in; None for fp32 tensors."""
@@ -122,8 +122,13 @@ def autocast(device: torch.device, precision: str, *, benchmark: bool = False) -
             cudnn.benchmark, convolution.fp32_precision, matmul.fp32_precision = before
 
 
-def limit_threads() -> None:
-    """Set PyTorch's number of CPU threads to `choose_threads()`. Call it before any computation."""
+def limit_threads(count: int = 0) -> None:
+    """Set PyTorch's number of CPU threads. Call it before any computation.
+
+    Args:
+        count: Threads to use, here and wherever `choose_threads` is called; 0 for its own choice.
+    """
+    request_threads(count)
     torch.set_num_threads(choose_threads())
 
 

@@ -47,12 +47,26 @@ def thread_limits() -> ThreadLimits:
     )
 
 
+_requested = 0
+"""Threads that the config of the run in this process names; 0 for the choice of this module."""
+
+
+def request_threads(count: int) -> None:
+    """Make `choose_threads` return a number, as far as there are CPUs; 0 for its own choice."""
+    global _requested  # noqa: PLW0603 - PyTorch's number of threads belongs to the process, too
+    _requested = count
+
+
 def choose_threads() -> int:
     """Return the number of physical cores that this process may use, or OMP_NUM_THREADS if set.
+
+    A number from `request_threads` goes first.
 
     PyTorch's default ignores a container's CPU quota; twice as many threads as the quota allows
     make training many times slower. A second thread per core gains nothing.
     """
+    if _requested:
+        return min(_requested, thread_limits().allowed)
     return omp_num_threads() or thread_limits().threads
 
 
