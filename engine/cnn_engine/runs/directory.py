@@ -35,11 +35,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from cnn_engine.config.paths import expand_home
 from cnn_engine.errors import RunsDirError, StorageError
 from cnn_engine.runlog.events import Event
 from cnn_engine.runlog.lines import from_line
 from cnn_engine.runlog.log import is_held
 from cnn_engine.storage.user_directories import NOWHERE, user_data_directory
+
+RUNS_DIR = "CNN_TUI_RUNS_DIR"
+"""Environment variable that names the default directory of runs."""
 
 REMOTE_SILENCE_SECONDS = 60
 """Silence after which a run on another machine counts as interrupted."""
@@ -131,7 +135,9 @@ class RunDirectory:
 
 
 def default_runs_dir(*, for_new_run: bool = False) -> Path:
-    """Return `./runs`, or the user's data directory if the working directory is read-only.
+    """Return the directory that `CNN_TUI_RUNS_DIR` names, or else `./runs`.
+
+    Without either, it is the user's data directory if the working directory is read-only.
 
     Args:
         for_new_run: Skip a `./runs` that cannot be written, whose runs can still be read.
@@ -139,6 +145,8 @@ def default_runs_dir(*, for_new_run: bool = False) -> Path:
     Raises:
         StorageError: there is no home directory, or `./runs`, which is to be read, is a file.
     """
+    if named := os.environ.get(RUNS_DIR):
+        return Path(expand_home(named))
     here = Path("runs")
     if not for_new_run:
         check_runs_dir(here)

@@ -20,7 +20,13 @@ from cnn_engine.runlog.flat_config import config_values, flat_config, planned_ep
 from cnn_engine.runlog.roles import Role
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.commands import Command
-from cnn_engine.runs.directory import RunDirectory, create_run, default_runs_dir, is_run
+from cnn_engine.runs.directory import (
+    RUNS_DIR,
+    RunDirectory,
+    create_run,
+    default_runs_dir,
+    is_run,
+)
 from cnn_engine.runs.hints import command_for
 from cnn_engine.runs.lookup import find_run
 from cnn_engine.runs.marks import (
@@ -33,7 +39,7 @@ from cnn_engine.runs.marks import (
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.runs.summary import read_state
 from cnn_engine.texts import listed
-from cnn_engine.tracking.arguments import check_mode, check_roles, names, runs_directory
+from cnn_engine.tracking.arguments import check_mode, check_roles, names
 from cnn_engine.tracking.config import stored_config
 from cnn_engine.tracking.ending import ENDING
 from cnn_engine.tracking.loop_control import LoopControl
@@ -47,9 +53,9 @@ from cnn_engine.tracking.signals import stop_on_signals
 if TYPE_CHECKING:
     from cnn_engine.notifications.notifier import Notifier
 
-MODE, RUNS_DIR, RUN = "CNN_TUI_MODE", "CNN_TUI_RUNS_DIR", "CNN_TUI_RUN"
-"""Environment variables: `disabled` to record nothing; the directory of runs; the run's id, which
-is resumed if it exists."""
+MODE, RUN = "CNN_TUI_MODE", "CNN_TUI_RUN"
+"""Environment variables: `disabled` to record nothing; the run's id, which is resumed if it
+exists."""
 
 RUN_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 
@@ -99,7 +105,7 @@ def start(plan: Plan) -> Run:
     if plan.is_disabled or os.environ.get(MODE, "").lower() == "disabled":
         return _unrecorded_run(plan, control, None)
     try:
-        runs_dir = _absolute(plan.runs_dir or _default_runs_dir())
+        runs_dir = _absolute(plan.runs_dir or default_runs_dir(for_new_run=True))
         if rank() > 0:
             with suppress(ConfigError):  # rank 0 reports it
                 return _unrecorded_run(plan, control, _existing_directory(plan, runs_dir))
@@ -114,11 +120,6 @@ def start(plan: Plan) -> Run:
     except StorageError as error:
         say(f"{error}; nothing is recorded")
         return _unrecorded_run(plan, control, None)
-
-
-def _default_runs_dir() -> Path:
-    directory = os.environ.get(RUNS_DIR, "")
-    return runs_directory(RUNS_DIR, directory) if directory else default_runs_dir(for_new_run=True)
 
 
 def _absolute(runs_dir: Path) -> Path:
