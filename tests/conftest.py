@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, settings
 
 from cnn_engine.system.stop_signals import STOP_SIGNALS
 from cnn_tui.cli.app import main
+from cnn_tui.settings import load_settings
 
 # Collecting cycles while modules are imported and tests are listed takes seconds and frees nothing.
 gc.disable()
@@ -30,6 +31,10 @@ settings.load_profile("any-machine")
 # the tests run.
 for name in ("CI", "INSIDE_EMACS", "COLUMNS", "LINES"):
     os.environ.pop(name, None)
+# The settings of whoever runs the tests are not those that the tests expect.
+for name in [name for name in os.environ if name.startswith("CNN_TUI_")]:
+    del os.environ[name]
+os.environ["CNN_TUI_CONFIG"] = os.devnull
 # Screens show the time of day.
 os.environ["TZ"] = "UTC"
 time.tzset()
@@ -120,6 +125,7 @@ def run_cli(capfd, monkeypatch):
         streams = sys.stdout, sys.stderr
         handlers = {number: signal.getsignal(number) for number in (*STOP_SIGNALS, signal.SIGHUP)}
         try:
+            load_settings.cache_clear()  # as in a new process
             # A command may set variables, such as COLUMNS.
             with mock.patch.dict(os.environ), pytest.raises(SystemExit) as end:
                 main()
@@ -129,6 +135,7 @@ def run_cli(capfd, monkeypatch):
             sys.stdout, sys.stderr = streams
             for number, handler in handlers.items():
                 signal.signal(number, handler)
+            load_settings.cache_clear()
         return Result(end.value.code, *capfd.readouterr())
 
     return run

@@ -196,7 +196,7 @@ class ImportFollower(threading.Thread):
             kind="disk",
             severity="error",
             text=f"The import has ended: {self._error}",
-            advice="Quit with q, and import the log again",
+            advice="Quit, and import the log again",
         )
 
     def stop(self) -> None:

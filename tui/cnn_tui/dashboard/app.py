@@ -6,11 +6,10 @@ import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from textual import events
 from textual.app import App, SystemCommand
-from textual.binding import Binding, BindingType
 from textual.filter import LineFilter, NoColor
 from textual.screen import Screen
 from textual.worker import WorkerFailed
@@ -19,6 +18,7 @@ from cnn_tui.dashboard.dialogs.dialog import Palette
 from cnn_tui.dashboard.driver import DiffDriver
 from cnn_tui.dashboard.filters import AsciiGlyphs, NearestColors
 from cnn_tui.dashboard.key_queue import KeyQueue
+from cnn_tui.dashboard.keymap import NO_OWN_KEYS, OwnKeys
 from cnn_tui.dashboard.keys import HasKeys, keys_for
 from cnn_tui.dashboard.screens.run import RunScreen
 from cnn_tui.dashboard.screens.screen import DashboardScreen
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     # The engine imports pydantic, which `watch` does not need.
     from cnn_engine.session.engine import Engine
 
+PROBLEM_SECONDS = 15.0
+"""Time for which a mistake in the settings is shown."""
+
 CHECK_SECONDS = 1.0
 """Interval at which the terminal is checked for a hangup."""
 
@@ -42,16 +45,26 @@ class Dashboard(App[None]):
 
     CSS_PATH = "app.tcss"
     TITLE = "cnn-tui"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+z", "suspend_process", show=False, priority=True)
-    ]
+    ENABLE_COMMAND_PALETTE = False
+    """Each screen has a key for the palette, which users can change; the app has none."""
 
     def __init__(
         self,
         first: Screen[None],
         engine: "Engine | None" = None,
         options: Options = DEFAULT_OPTIONS,
+        own_keys: OwnKeys = NO_OWN_KEYS,
+        problems: Sequence[str] = (),
     ) -> None:
+        """Create the app.
+
+        Args:
+            first: Screen to show first.
+            engine: Trains a run; not started yet. None if this process trains nothing.
+            options: Options of the dashboard.
+            own_keys: Own keys of the user.
+            problems: Mistakes in the settings, to be shown for some seconds.
+        """
         super().__init__(driver_class=DiffDriver)
         self._first = first
         self._engine = engine
@@ -70,6 +83,8 @@ class Dashboard(App[None]):
         for theme in THEMES.values():
             self.register_theme(theme)
         self.theme = THEMES[options.theme].name
+        self.keymap = own_keys.keymap
+        self._problems = (*problems, *own_keys.problems)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Return the filters of all output: for the colours of the terminal, and for ASCII."""
@@ -85,12 +100,22 @@ class Dashboard(App[None]):
     def on_mount(self) -> None:
         """Show the first screen; start the engine only once it is painted."""
         self._event_loop = asyncio.get_running_loop()
+        self.set_keymap(self.keymap)
         self.push_screen(self._first)
+        if self._problems:
+            self.call_after_refresh(self._report_problems)
         self.set_interval(CHECK_SECONDS, self._check_terminal)
         if self._engine is not None:
             # Textual has replaced both streams with ones that discard output.
             sys.stdout, sys.stderr = self._streams
             self.call_after_refresh(self._engine.start)
+
+    def _report_problems(self) -> None:
+        """Show the first mistake in the settings, and the number of others."""
+        first, *others = self._problems
+        text = f"{first} (and {len(others)} more; see: cnn-tui settings)" if others else first
+        if isinstance(self._first, DashboardScreen):
+            self._first.report(text, PROBLEM_SECONDS)
 
     async def on_event(self, event: events.Event) -> None:
         """Put new keys and pasted texts in the queue, and handle other events at once."""
@@ -192,7 +217,7 @@ class Dashboard(App[None]):
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Yield the commands of the palette: the actions of the keys, and the themes."""
         if isinstance(screen, HasKeys):
-            for key in keys_for(*screen.scopes):
+            for key in keys_for(*screen.scopes, keymap=self.keymap):
                 can_run = screen.can_control or not key.controls
                 if key.in_palette and can_run and not screen.is_useless(key):
                     run = partial(self.run_action, key.action, screen.target(key.scope))

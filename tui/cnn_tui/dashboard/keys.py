@@ -1,10 +1,15 @@
 """The table of all keys: the source of bindings, key bar, palette and help."""
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
+from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.dom import DOMNode
+from textual.keys import REPLACED_KEYS, key_to_character
 
 from cnn_engine.runs.commands import Name
 
@@ -57,6 +62,14 @@ KEY_NAMES = {
 """Names of keys on the screen that differ from Textual's names."""
 
 
+NO_KEYMAP: Mapping[str, str] = MappingProxyType({})
+"""Own keys of a user who has none."""
+
+
+KEY_ID = re.compile(r"\{([a-z]+\.[a-z_]+)\}")
+"""The id of a key in a text."""
+
+
 @dataclass(frozen=True)
 class Key:
     """A key, or several with the same effect."""
@@ -102,7 +115,13 @@ class Key:
     def shown(self) -> str:
         """Name of its first key on the screen."""
         *modifiers, key = self.keys.partition(",")[0].split("+")
-        return " ".join([*modifiers, KEY_NAMES.get(key, key)])
+        return " ".join([*modifiers, KEY_NAMES.get(key) or _character(key) or key])
+
+
+def _character(key: str) -> str:
+    """Return the visible character that a key types; empty for other keys."""
+    character = key_to_character(REPLACED_KEYS.get(key, key)) or ""
+    return character if character.isprintable() and not character.isspace() else ""
 
 
 @runtime_checkable
@@ -366,6 +385,8 @@ KEYS = (
         _move("line_up", "up", "up", "A line up", "scroll(-1)"),
         _move("line_down", "down", "down", "A line down", "scroll(1)"),
         replace(THEME, rank=2),
+        PALETTE,
+        SUSPEND,
         HELP,
         BACK,
         Key("close", "q", "close", "Close the lesson", 1),
@@ -385,6 +406,7 @@ KEYS = (
         _view("by-class", "3", "classes", "Accuracy by class", 2),
         THEME,
         NEXT_PANEL,
+        PALETTE,
         REDRAW,
         SUSPEND,
         HELP,
@@ -395,9 +417,32 @@ KEYS = (
 """All keys, in the order of key bar and help."""
 
 
-def keys_for(*scopes: Scope) -> list[Key]:
-    """Return the keys of the scopes, in the table's order."""
-    return [key for key in KEYS if key.scope in scopes]
+def keys_for(*scopes: Scope, keymap: Mapping[str, str] = NO_KEYMAP) -> list[Key]:
+    """Return the keys of the scopes, in the table's order.
+
+    Args:
+        *scopes: Parts of the dashboard.
+        keymap: Own keys by id.
+    """
+    return [replace(key, keys=keymap.get(key.id, key.keys)) for key in KEYS if key.scope in scopes]
+
+
+def keymap_of(app: App[object]) -> Mapping[str, str]:
+    """Return the own keys of an app by id."""
+    return getattr(app, "keymap", NO_KEYMAP)
+
+
+def shown_key(app: App[object], *ids: str) -> str:
+    """Return the name on the screen of the first key with one of the ids; users can change it."""
+    keymap = keymap_of(app)
+    return next(
+        replace(key, keys=keymap.get(key.id, key.keys)).shown for key in KEYS if key.id in ids
+    )
+
+
+def with_keys(app: App[object], text: str) -> str:
+    """Return a text with the names of keys in place of their ids, as in `{run.help} shows all`."""
+    return KEY_ID.sub(lambda match: shown_key(app, match[1]), text)
 
 
 def bindings_for(scope: Scope) -> list[BindingType]:

@@ -16,9 +16,10 @@ from cnn_engine.runlog.alarms import Alarm
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.groups import find_live, read_group
 from cnn_tui.dashboard.app import Dashboard
+from cnn_tui.dashboard.keymap import own_keys
 from cnn_tui.dashboard.screens.run import RunScreen
 from cnn_tui.headless.run import resume_hint, run_headless
-from cnn_tui.settings import OnHangup, Options
+from cnn_tui.settings import OnHangup, Options, load_settings
 from cnn_tui.terminal.signals import HANGUP_EXIT_CODE, StopSignals
 from cnn_tui.terminal.supervisor import notify_supervisor
 from cnn_tui.terminal.tty import TerminalSettings, capture_output, notify, survive_hangup
@@ -43,7 +44,7 @@ def run_dashboard(
         The exit code.
     """
     screen = RunScreen(run, trains_here=True, engine=engine, bell=options.bell)
-    app = Dashboard(screen, engine, options)
+    app = _dashboard(screen, options, engine)
 
     def stop(number: signal.Signals) -> None:
         if engine.has_ended():  # another process may train the run now
@@ -162,7 +163,7 @@ def compare_runs(runs: Sequence[RunDirectory], options: Options) -> int:
 
 def _show(screen: Screen[None], options: Options) -> int:
     """Show a screen that trains nothing; return the exit code."""
-    app = Dashboard(screen, options=options)
+    app = _dashboard(screen, options)
     _set_signal_handlers(
         app, lambda number: app.exit_from_signal(128 + number), "The runs are unchanged."
     )
@@ -172,6 +173,12 @@ def _show(screen: Screen[None], options: Options) -> int:
     if app.failure:
         traceback.print_exception(app.failure)
     return app.return_code or 0
+
+
+def _dashboard(screen: Screen[None], options: Options, engine: "Engine | None" = None) -> Dashboard:
+    """Return the app with the user's own keys; it shows mistakes in the settings."""
+    settings = load_settings()
+    return Dashboard(screen, engine, options, own_keys(settings), settings.problems)
 
 
 def _set_signal_handlers(app: Dashboard, stop: Callable[[signal.Signals], None], hint: str) -> None:

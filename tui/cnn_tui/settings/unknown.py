@@ -30,10 +30,13 @@ def unknown_keys(file: SettingsFile) -> Iterator[str]:
 
 def unknown_variables(environment: Mapping[str, str]) -> Iterator[str]:
     """Yield a line for each variable whose name is almost that of a setting."""
-    known = [*(setting.variable for setting in all_settings()), *OTHER_VARIABLES]
+    names = [*(setting.variable for setting in all_settings()), *OTHER_VARIABLES]
+    known = [name.removeprefix(PREFIX) for name in names]
     for name in environment:
-        if name.startswith(PREFIX) and name not in known and (hint := _suggestion(name, known)):
-            yield f"{name}: unknown variable{hint}"
+        rest = name.removeprefix(PREFIX)
+        if name.startswith(PREFIX) and rest not in known and (hint := _suggestion(rest, known)):
+            meant = hint.replace("'", f"'{PREFIX}", 1)
+            yield f"{name}: unknown variable{meant}"
 
 
 def _suggestion(name: str, known: list[str]) -> str:

@@ -3,11 +3,16 @@
 from typing import Any, TypeVar
 
 from textual.await_complete import AwaitComplete
+from textual.binding import Binding
 from textual.command import CommandPalette
 from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 
 Result = TypeVar("Result")
+
+
+SUSPEND = Binding("ctrl+z", "app.suspend_process", show=False, priority=True)
+"""Suspends also while a dialog covers the screen, which has a key for it."""
 
 
 class _ClosesOnce:
@@ -27,6 +32,8 @@ class _ClosesOnce:
 class Dialog(_ClosesOnce, ModalScreen[Result]):
     """A modal screen that returns a result."""
 
+    BINDINGS = [SUSPEND]
+
 
 class ScrolledBox(VerticalScroll, can_focus=False, inherit_bindings=False):
     """A box that scrolls to what has the focus; its keys are those of the dialog."""
@@ -34,3 +41,5 @@ class ScrolledBox(VerticalScroll, can_focus=False, inherit_bindings=False):
 
 class Palette(_ClosesOnce, CommandPalette):
     """The list of all commands."""
+
+    BINDINGS = [SUSPEND]

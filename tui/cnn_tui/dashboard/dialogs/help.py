@@ -8,7 +8,7 @@ from textual.widgets import Static
 
 from cnn_tui.charts.loss import MARKS
 from cnn_tui.dashboard.dialogs.dialog import Dialog
-from cnn_tui.dashboard.keys import SCOPES, Scope, keys_for
+from cnn_tui.dashboard.keys import SCOPES, Scope, keymap_of, keys_for
 
 
 class HelpScreen(Dialog[None]):
@@ -42,6 +42,12 @@ class HelpScreen(Dialog[None]):
         super().__init__()
         self._scopes = scopes
 
+    def on_mount(self) -> None:
+        """Close by the own key that has opened it, too."""
+        for key in keys_for(*self._scopes, keymap=keymap_of(self.app)):
+            if key.name == "help":
+                self._bindings.bind(key.keys, "dismiss", show=False)
+
     def compose(self) -> ComposeResult:
         """Yield the text in a scrollable box."""
         with VerticalScroll() as box:
@@ -53,8 +59,8 @@ class HelpScreen(Dialog[None]):
         for scope in self._scopes:
             lines += [Content(""), Content.styled(SCOPES[scope], "bold")]
             lines += [
-                Content.assemble((f"  {key.shown:<9}", "bold $primary"), key.help)
-                for key in keys_for(scope)
+                Content.assemble((f"  {key.shown:<8} ", "bold $primary"), key.help)
+                for key in keys_for(scope, keymap=keymap_of(self.app))
             ]
         if "live" in self._scopes:
             marks = "   ".join(f"{glyph} {kind}" for kind, glyph in MARKS.items())

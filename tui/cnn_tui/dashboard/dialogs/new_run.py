@@ -23,6 +23,7 @@ from cnn_engine.session.request import Request, with_absolute_paths
 from cnn_tui.dashboard.dialogs.dialog import Dialog, ScrolledBox
 from cnn_tui.live.threads import in_thread
 from cnn_tui.settings.notify import settings_targets
+from cnn_tui.settings.run_defaults import with_run_defaults
 from cnn_tui.text.safe import safe_text
 
 NAME = "name"
@@ -107,9 +108,8 @@ class NewRunDialog(Dialog[RunDirectory | None]):
     @classmethod
     def from_preset(cls, preset: str, runs_dir: Path) -> Self:
         """Return the form for a run of a preset; for `folder` the path must still be entered."""
-        return cls(
-            Request.from_preset(preset, ["data.path=."] if preset == "folder" else []), runs_dir
-        )
+        request = Request.from_preset(preset, ["data.path=."] if preset == "folder" else [])
+        return cls(with_run_defaults(request), runs_dir)
 
     def compose(self) -> ComposeResult:
         """Yield an input for each key, and below it the error or the original value."""

@@ -36,12 +36,12 @@ def sort_dialog(check: Callable[[str], str]) -> ValueDialog[str]:
     return ValueDialog("Sort by", explanation, "", check)
 
 
-def delete_dialog(runs: Sequence[RunSummary]) -> ChoiceDialog:
+def delete_dialog(runs: Sequence[RunSummary], undo_key: str) -> ChoiceDialog:
     """Return the dialog that confirms a deletion; its result is `delete` or empty."""
     noun = "" if len(runs) > 1 else "run "
     return ChoiceDialog(
         f"Delete {noun}{_names(runs)}?",
-        "Moved to the trash; u undoes it.",
+        f"Moved to the trash; {undo_key} undoes it.",
         Answer("y", "Delete", "delete"),
         Answer("n", "Cancel", ""),
     )

@@ -20,7 +20,7 @@ Part: TypeAlias = Literal["test", "validation"]
 
 WHY_SAVED = (
     f"A run saves images of its {MAX_OVERALL} most confident mistakes, and of up to {MAX_PER_PAIR} "
-    "more for each pair of classes; w writes all mistakes as CSV"
+    "more for each pair of classes; {{mistakes.export}} writes all mistakes as CSV"
 )
 WHY_SAVED_LIVE = "While it trains, a run saves images of its most confident mistakes only"
 
@@ -118,8 +118,8 @@ class MistakeList:
         if self.pair is None:
             return ["no mistakes"]
         if not self.count:
-            return ["no mistakes in this cell", "esc shows all"]
-        return ["no images saved for this pair", self._why_saved, "esc shows all"]
+            return ["no mistakes in this cell", "{run.back} shows all"]
+        return ["no images saved for this pair", self._why_saved, "{run.back} shows all"]
 
     @property
     def notes(self) -> list[str]:

@@ -30,7 +30,7 @@ from cnn_tui.dashboard.dialogs.run_edits import (
     sort_dialog,
     tags_dialog,
 )
-from cnn_tui.dashboard.keys import Scope, bindings_for
+from cnn_tui.dashboard.keys import Scope, bindings_for, shown_key, with_keys
 from cnn_tui.dashboard.screens.compare import MAX_RUNS, CompareScreen
 from cnn_tui.dashboard.screens.run import RunScreen
 from cnn_tui.dashboard.screens.run_edits import RunEdits
@@ -161,7 +161,8 @@ class RunsScreen(DashboardScreen):
             return
         self.show()
         if not self._list.runs:
-            text = "No runs yet. Start one with n, or quit with q and type:\n\n  "
+            hint = "No runs yet. Start one with {runs.new}, or quit with {runs.quit} and type:"
+            text = f"{with_keys(self.app, hint)}\n\n  "
             text += escaped(command_in(self._runs_dir, "run"), 4000)
             text += (
                 "\n\nRuns of other training loops that import cnn_tui appear here by themselves."
@@ -421,10 +422,11 @@ class RunsScreen(DashboardScreen):
             return
         if not runs:
             return
-        if await self.ask(delete_dialog(runs)):
+        undo = shown_key(self.app, "runs.undo_delete")
+        if await self.ask(delete_dialog(runs, undo)):
             noun = f"{len(runs)} runs" if len(runs) > 1 else "Run"
             if await self._try(lambda: self._edits.delete(runs)):
-                self.report(f"{noun} moved to the trash (u: undo)")
+                self.report(f"{noun} moved to the trash ({undo}: undo)")
 
     @work
     async def action_undo_delete(self) -> None:
@@ -443,7 +445,9 @@ class RunsScreen(DashboardScreen):
         if run is None:
             return
         if run.status in LIVE:
-            self.report(f"{run.run_id} is already running; enter opens it")
+            self.report(
+                f"{run.run_id} is already running; {shown_key(self.app, 'runs.open')} opens it"
+            )
         elif run.status == "done" and run.is_own:
             epochs = str(run.epochs + 10)
             command = command_for("resume", self._edits.directory(run), "--epochs", epochs)

@@ -7,7 +7,7 @@ from textual.dom import DOMNode
 from textual.screen import Screen
 
 from cnn_tui.dashboard.dialogs.help import HelpScreen
-from cnn_tui.dashboard.keys import Key, Scope
+from cnn_tui.dashboard.keys import Key, Scope, shown_key
 from cnn_tui.dashboard.widgets.key_bar import MESSAGE_SECONDS, KeyBar
 from cnn_tui.text.run_status import RunStatus
 
@@ -129,7 +129,8 @@ class DashboardScreen(Screen[None]):
     def action_back(self) -> None:
         """Close the screen; the first one stays open, so that the program ends only by `quit`."""
         if self.is_first:
-            self.report("Press q to quit")
+            ids = (f"{scope}.{name}" for scope in self.scopes for name in ("quit", "close"))
+            self.report(f"Press {shown_key(self.app, *ids)} to quit")
         else:
             self.close()
 

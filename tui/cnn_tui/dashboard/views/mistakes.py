@@ -13,7 +13,7 @@ from cnn_engine.data.marks import Mark, Marked
 from cnn_engine.errors import UserError
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
-from cnn_tui.dashboard.keys import Key, bindings_for
+from cnn_tui.dashboard.keys import Key, bindings_for, with_keys
 from cnn_tui.dashboard.picture_lists.files import ListName, PictureFiles
 from cnn_tui.dashboard.picture_lists.lists import Choice, make_list, other_lists_text
 from cnn_tui.dashboard.picture_lists.mistakes import ClassPair, MistakeList, Part
@@ -222,7 +222,8 @@ class MistakesView(View):
         if tile is None:
             return
         if mark == "relabel" and not tile.likely:
-            self._report("No class is known to be likelier: - drops the image, k keeps it")
+            text = "No class is known to be likelier: {mistakes.drop} drops the image, "
+            self._report(with_keys(self.app, text + "{mistakes.keep} keeps it"))
             return
         self._mark(tile.name, Marked(mark, tile.likely if mark == "relabel" else ""))
 

@@ -5,6 +5,7 @@ from textual.content import Content
 from cnn_engine.runlog.alarms import Alarm
 from cnn_engine.runlog.events import Notice
 from cnn_engine.runlog.state import RunState
+from cnn_tui.dashboard.keys import shown_key
 from cnn_tui.dashboard.widgets.panel import Panel
 from cnn_tui.text.safe import safe_text
 from cnn_tui.text.width import cut, wrap
@@ -100,7 +101,8 @@ class Alert(Panel[RunState], can_focus=True):
         if self.has_focus or len(lines) <= room:
             return lines
         hidden = len(lines) - room + 1
-        sign = f"… {hidden} more lines: shift+tab shows them, y copies"
+        copy = shown_key(self.app, "run.copy")
+        sign = f"… {hidden} more lines: shift+tab shows them, {copy} copies"
         return [*lines[: room - 1], Content.styled(sign, "bold")]
 
 

@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.timer import Timer
 
-from cnn_tui.dashboard.keys import HasKeys, Key, keys_for
+from cnn_tui.dashboard.keys import HasKeys, Key, keymap_of, keys_for
 from cnn_tui.dashboard.widgets.panel import Panel
 from cnn_tui.text.safe import safe_text
 
@@ -87,7 +87,7 @@ class KeyBar(Panel[bool]):
         """Return the lines with the keys, or the message in as many lines."""
         keys = [
             key
-            for key in keys_for(*self._key_screen.scopes)
+            for key in keys_for(*self._key_screen.scopes, keymap=keymap_of(self.app))
             if key.rank and (can_control or not key.controls)
         ]
         lines = [self._fit(line, width) for line in self._split(keys, width)]

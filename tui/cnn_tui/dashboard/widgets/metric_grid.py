@@ -22,6 +22,7 @@ from cnn_tui.charts.metric_chart import (
 )
 from cnn_tui.charts.metric_groups import MetricGroup, groups_of
 from cnn_tui.charts.run_metrics import BinnedMetrics, Metric, RunMetrics
+from cnn_tui.dashboard.keys import with_keys
 from cnn_tui.dashboard.widgets.chart import Chart, message_lines, to_content
 from cnn_tui.text.safe import safe_text
 
@@ -244,7 +245,7 @@ class MetricGrid(Chart[RunState]):
 
     def _message(self, state: RunState) -> str:
         if self._groups:
-            return "no matching name; esc clears the filter"
+            return with_keys(self.app, "no matching name; {run.back} clears the filter")
         if state.has_ended:
             return "no values were logged"
         return HOW_TO_LOG if state.loop else "waiting for the first steps"

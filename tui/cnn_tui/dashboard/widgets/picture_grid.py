@@ -10,6 +10,7 @@ from textual.content import Content
 from textual.reactive import reactive
 
 from cnn_engine.results.heatmap import Heatmap
+from cnn_tui.dashboard.keys import with_keys
 from cnn_tui.dashboard.picture_lists.tile import PictureList, Tile
 from cnn_tui.dashboard.widgets.panel import Panel
 from cnn_tui.pictures.half_blocks import Picture, draw_picture, fit_width, picture_height
@@ -115,6 +116,11 @@ class PictureGrid(Panel[PictureList]):
         """Index of the selected image, limited to the current list; 0 if that is empty."""
         return self._selected_in(self._data) if self._data else 0
 
+    def _muted_lines(self, texts: Sequence[str], width: int) -> list[Content]:
+        """Return texts as lines, with the names of keys in place of their ids."""
+        named = (with_keys(self.app, text) for text in texts)
+        return [Content.styled(line, "$muted") for text in named for line in wrap(text, width)]
+
     def _selected_in(self, pictures: PictureList) -> int:
         return max(0, min(self.view.selected, len(pictures.names) - 1))
 
@@ -175,10 +181,10 @@ class PictureGrid(Panel[PictureList]):
     def draw(self, pictures: PictureList, width: int, height: int) -> Sequence[Content]:
         """Return the grid, or one image, or the reason why there is none."""
         if not pictures.names:
-            return _muted_lines(pictures.reasons, width)
+            return self._muted_lines(pictures.reasons, width)
         if self.view.is_enlarged:
             return self._enlarged(pictures.tile(self.selected), width, height)
-        notes = _muted_lines(pictures.notes, width) if height >= MIN_HEIGHT_WITH_NOTES else []
+        notes = self._muted_lines(pictures.notes, width) if height >= MIN_HEIGHT_WITH_NOTES else []
         picture, blank = pictures.tile(0).picture, [Content("")]
         layout = tile_layout(picture, width, height)
         if layout.height + len(notes) > height:  # smaller images leave room for them
@@ -266,7 +272,3 @@ def _draw(
     else:
         rows = draw_heat(picture, heatmap, columns, colors=has_colors)
     return tuple(Content.assemble(*row) for row in rows)
-
-
-def _muted_lines(texts: Sequence[str], width: int) -> list[Content]:
-    return [Content.styled(line, "$muted") for text in texts for line in wrap(text, width)]

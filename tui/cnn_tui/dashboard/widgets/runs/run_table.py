@@ -11,6 +11,7 @@ from textual.reactive import reactive
 
 from cnn_engine.runs.columns import RUN_COLUMNS, RunColumn
 from cnn_engine.runs.summary import RunSummary
+from cnn_tui.dashboard.keys import with_keys
 from cnn_tui.dashboard.widgets.panel import Panel
 from cnn_tui.dashboard.widgets.run_header import BADGES
 from cnn_tui.text.columns import COLUMNS, Column, make_column
@@ -19,7 +20,6 @@ from cnn_tui.text.safe import safe_text
 from cnn_tui.text.width import cut, fit, widest
 
 GAP = "  "
-NO_MATCH = "no run matches; esc clears the filter"
 MARKS_WIDTH = 4
 WHEEL_ROWS = 3
 
@@ -168,7 +168,9 @@ class RunTable(Panel[RunTableContent]):
         self._columns = self._fit_columns(content, width)
         shown = runs[self._top : self._top + self._page]
         rows = [self._row(run, self._top + y == self.cursor, width) for y, run in enumerate(shown)]
-        rows = rows or [Content.styled(cut(NO_MATCH, width), "$muted")]
+        if not rows:
+            text = with_keys(self.app, "no run matches; {runs.back} clears the filter")
+            rows = [Content.styled(cut(text, width), "$muted")]
         return [self._headings(content), *rows, *[Content("")] * (self._page - len(rows))]
 
     def _fit_columns(self, content: RunTableContent, width: int) -> list[tuple[Column, int]]:
