@@ -73,6 +73,10 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module 'cnn_tui' has no attribute {name!r}")
     from cnn_engine.tracking import current  # noqa: PLC0415
 
+    if name == "init":
+        from cnn_tui.settings.runs_dir import set_runs_dir_of_loops  # noqa: PLC0415
+
+        set_runs_dir_of_loops()
     if is_ignored:
         return current.ignored(name)
     if name in _OF_CURRENT_RUN:

@@ -207,13 +207,6 @@ def test_wrong_value_of_an_option_is_one_line_with_the_option_and_the_value(
     assert errors.startswith(f"cnn-tui: {expected}")
 
 
-def test_wrong_value_of_a_variable_names_the_variable(tmp_path, run_cli, monkeypatch):
-    monkeypatch.setenv("CNN_TUI_THEME", "pink")
-    code, _, errors = run_cli("show", cwd=tmp_path)
-    assert code == 2
-    assert errors.startswith("cnn-tui: CNN_TUI_THEME: 'pink' is not one of 'dark', ")
-
-
 def test_suggested_commands_name_the_given_directory_of_runs(runs_dir, run_cli):
     """A suggested command must work as it is, also for runs elsewhere."""
     directory = runs_dir.parent

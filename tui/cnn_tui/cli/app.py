@@ -22,12 +22,14 @@ from cnn_tui.cli.explain import explain
 from cnn_tui.cli.export import export
 from cnn_tui.cli.import_ import import_run
 from cnn_tui.cli.mark import delete, mark, trash
-from cnn_tui.cli.options import Ascii, Bell, NoMouse, RunsDir, Theme
+from cnn_tui.cli.options import Ascii, Bell, Mouse, RunsDir, Theme, chosen_options
 from cnn_tui.cli.predict import predict
 from cnn_tui.cli.runs import list_runs, show
+from cnn_tui.cli.settings import report_problems, settings
 from cnn_tui.cli.test import retest_run
 from cnn_tui.cli.train import resume, run, watch
-from cnn_tui.settings import Options, ThemeName
+from cnn_tui.settings import load_settings
+from cnn_tui.settings.runs_dir import set_default_runs_dir
 from cnn_tui.terminal.ascii import for_locale
 from cnn_tui.terminal.tty import has_terminal
 from cnn_tui.text.safe import escaped
@@ -49,6 +51,7 @@ def main() -> None:
     # Otherwise pydantic looks for plugins in every installed package before checking a config.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     sys.stderr = for_locale(sys.stderr)  # also for Typer's own errors
+    set_default_runs_dir()
     try:
         try:
             cli(prog_name=module_name())
@@ -79,10 +82,10 @@ def _print_version(is_given: bool) -> None:
 @cli.callback(invoke_without_command=True)
 def home(  # noqa: PLR0913 - one parameter per option
     context: typer.Context,
-    theme: Theme = ThemeName.DARK,
-    ascii_only: Ascii = False,
-    no_mouse: NoMouse = False,
-    bell: Bell = False,
+    theme: Theme = None,
+    ascii: Ascii = None,  # noqa: A002 - name of the option
+    mouse: Mouse = None,
+    bell: Bell = None,
     runs_dir: RunsDir = None,
     _version: Annotated[
         bool,
@@ -92,15 +95,12 @@ def home(  # noqa: PLR0913 - one parameter per option
     ] = False,
 ) -> None:
     """Open the run browser if no command is given."""
+    if context.invoked_subcommand != "settings":  # which prints them itself
+        report_problems(load_settings().problems)
+    display = {"theme": theme, "ascii": ascii, "mouse": mouse, "bell": bell}
     if context.invoked_subcommand is not None:
         # Options before a command become that command's defaults, if it has such options.
-        given = {
-            "theme": theme,
-            "ascii_only": ascii_only,
-            "no_mouse": no_mouse,
-            "bell": bell,
-            "runs_dir": runs_dir,
-        }
+        given = {**display, "runs_dir": runs_dir}
         nested = dict.fromkeys(("restore", "empty"), given)  # of `trash`
         context.default_map = {context.invoked_subcommand: given | nested}
         return
@@ -109,9 +109,7 @@ def home(  # noqa: PLR0913 - one parameter per option
         return
     from cnn_tui.dashboard.launch import show_runs
 
-    sys.exit(
-        show_runs(runs_dir or default_runs_dir(), Options(theme, ascii_only, not no_mouse, bell))
-    )
+    sys.exit(show_runs(runs_dir or default_runs_dir(), chosen_options(display)))
 
 
 command = partial(cli.command, cls=Command)
@@ -137,6 +135,7 @@ command()(explain)
 command("import")(import_run)
 command()(bench)
 command()(doctor)
+cli.add_typer(settings, name="settings")
 command(rich_help_panel=RUNS_PANEL)(mark)
 command(rich_help_panel=RUNS_PANEL)(delete)
 cli.add_typer(trash, name="trash", rich_help_panel=RUNS_PANEL)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import typer
+from msgspec.structs import replace
 
 from cnn_engine.checkpoints.format import BEST_FILE
 from cnn_engine.config.paths import expand_home
@@ -26,7 +27,7 @@ from cnn_engine.runs.lookup import LATEST, find_run
 from cnn_engine.runs.summary import LIVE, read_summary
 from cnn_engine.system.end_time import set_time_limit
 from cnn_tui.cli.completion import complete_run, complete_setting
-from cnn_tui.settings import OnHangup, Options, ThemeName
+from cnn_tui.settings import OnHangup, Options, ThemeName, load_settings
 from cnn_tui.text.safe import safe_text
 
 
@@ -71,28 +72,29 @@ BatchSize = Annotated[
     int | None, typer.Option(metavar="N", help="Same as --set train.batch_size=N.")
 ]
 
-Theme = Annotated[ThemeName, typer.Option(help="Colour theme.", envvar="CNN_TUI_THEME")]
+Theme = Annotated[ThemeName | None, typer.Option(help="Colour theme. Default: dark.")]
 Ascii = Annotated[
-    bool, typer.Option("--ascii", help="Use only ASCII characters, whatever the locale.")
+    bool | None,
+    typer.Option("--ascii/--no-ascii", help="Use only ASCII characters, whatever the locale."),
 ]
-NoMouse = Annotated[bool, typer.Option("--no-mouse", help="Disable mouse support.")]
-Bell = Annotated[bool, typer.Option("--bell", help="Ring the terminal bell on an alert.")]
+Mouse = Annotated[
+    bool | None, typer.Option("--mouse/--no-mouse", help="Enable or disable mouse support.")
+]
+Bell = Annotated[
+    bool | None, typer.Option("--bell/--no-bell", help="Ring the terminal bell on an alert.")
+]
 
 OnHangupOption = Annotated[
-    OnHangup,
+    OnHangup | None,
     typer.Option(
         "--on-hangup",
-        help="If the terminal is lost: keep training, or stop and save a checkpoint.",
+        help="If the terminal is lost: keep training, or stop and save a checkpoint. "
+        "Default: train.",
     ),
 ]
 
-DISPLAY_OPTIONS = {
-    "theme": (Theme, ThemeName.DARK),
-    "ascii_only": (Ascii, False),
-    "no_mouse": (NoMouse, False),
-    "bell": (Bell, False),
-}
-"""Annotation and default of each command line option that becomes a field of `Options`."""
+DISPLAY_OPTIONS = {"theme": Theme, "ascii": Ascii, "mouse": Mouse, "bell": Bell}
+"""Annotation of each command line option that is a field of `Options`; None for the setting."""
 
 
 def display_options(*, bell: bool = False) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -102,8 +104,8 @@ def display_options(*, bell: bool = False) -> Callable[[Callable[..., None]], Ca
         bell: Include `--bell`.
     """
     shared = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
-        for name, (kind, default) in DISPLAY_OPTIONS.items()
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+        for name, kind in DISPLAY_OPTIONS.items()
         if bell or name != "bell"
     ]
 
@@ -116,15 +118,9 @@ def display_options(*, bell: bool = False) -> Callable[[Callable[..., None]], Ca
         ]
 
         @functools.wraps(command)
-        def with_options(
-            *,
-            theme: ThemeName,
-            ascii_only: bool,
-            no_mouse: bool,
-            bell: bool = False,
-            **rest: object,
-        ) -> None:
-            command(**rest, options=Options(theme, ascii_only, not no_mouse, bell))
+        def with_options(**given: object) -> None:
+            display = {name: given.pop(name) for name in DISPLAY_OPTIONS if name in given}
+            command(**given, options=chosen_options(display))
 
         parameters = [*own, *shared]
         with_options.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
@@ -132,6 +128,16 @@ def display_options(*, bell: bool = False) -> Callable[[Callable[..., None]], Ca
         return with_options
 
     return decorate
+
+
+def chosen_options(given: Mapping[str, object]) -> Options:
+    """Return the options of a dashboard: those of the command line, else those of the settings.
+
+    Args:
+        given: Options of the command line by their names in `Options`; None if not given.
+    """
+    chosen = {name: value for name, value in given.items() if value is not None}
+    return replace(load_settings().values.display, **chosen)
 
 
 class Need(NamedTuple):

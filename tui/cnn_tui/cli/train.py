@@ -39,7 +39,8 @@ from cnn_tui.cli.options import (
     resolve_run,
 )
 from cnn_tui.cli.resume_or_start import find_unfinished, only_name
-from cnn_tui.settings import DEFAULT_OPTIONS, OnHangup, Options
+from cnn_tui.settings import DEFAULT_OPTIONS, OnHangup, Options, load_settings
+from cnn_tui.settings.run_defaults import with_run_defaults
 from cnn_tui.terminal.tty import has_terminal, require_written
 from cnn_tui.text.safe import escaped
 from cnn_tui.text.shell import command_for
@@ -152,7 +153,7 @@ def run(  # noqa: PLR0913 - one parameter per option
     processes: ProcessCount = None,
     no_ui: NoUi = False,
     as_json: EventsAsJson = False,
-    on_hangup: OnHangupOption = OnHangup.TRAIN,
+    on_hangup: OnHangupOption = None,
     notify: Notify = None,
     notify_on: NotifyOn = None,
     on_end: OnEnd = None,
@@ -285,7 +286,8 @@ def _make_request(
     if like is None:
         fallback = None if config else Request.from_preset("digits", settings, runs_dir=runs_dir)
         preset = config or "cifar10"
-        return Request.from_preset(preset, settings, fallback=fallback, runs_dir=runs_dir)
+        request = Request.from_preset(preset, settings, fallback=fallback, runs_dir=runs_dir)
+        return with_run_defaults(request, settings)
     if config is not None:
         raise ConfigError(f"run: --like {like} already names a config; remove {config}")
     return Request.from_run(resolve_run(like, runs_dir), settings, allow_code=allow_code)
@@ -310,7 +312,7 @@ def resume(  # noqa: PLR0913 - one parameter per option
     processes: ProcessCount = None,
     no_ui: NoUi = False,
     as_json: EventsAsJson = False,
-    on_hangup: OnHangupOption = OnHangup.TRAIN,
+    on_hangup: OnHangupOption = None,
     notify: Notify = None,
     notify_on: NotifyOn = None,
     on_end: OnEnd = None,
@@ -476,12 +478,13 @@ def _train(  # noqa: PLR0913 - the options of a command
     engine: "Engine",
     run: RunDirectory,
     options: Options,
-    on_hangup: OnHangup,
+    on_hangup: OnHangup | None,
     *,
     no_ui: bool,
     as_json: bool,
 ) -> int:
     """Train with the dashboard or with printed lines, and return the exit code."""
+    on_hangup = on_hangup or load_settings().values.run.on_hangup
     if no_ui or as_json or not has_terminal():
         from cnn_tui.headless.run import run_headless
 

@@ -22,6 +22,7 @@ from cnn_engine.runs.series_plan import PlannedRun, SeriesPlan
 from cnn_tui.headless.printer import progress_line
 from cnn_tui.headless.run import hangup_proof_streams
 from cnn_tui.live.follower import follow
+from cnn_tui.settings.run_defaults import with_run_defaults
 from cnn_tui.terminal.progress_line import ProgressLine
 from cnn_tui.terminal.signals import StopSignals
 from cnn_tui.terminal.status import StreamStatus, hide_status
@@ -156,6 +157,7 @@ def plan_series(  # noqa: PLR0913, PLR0917 - the options of a command
             if fold is not None:
                 overrides += [f"data.folds={folds}", f"data.fold={fold}"]
             request = Request.from_preset(preset, overrides, runs_dir=runs_dir)
+            request = with_run_defaults(request, overrides)
             run = PlannedRun(
                 setting=setting,
                 seed=seed,
