@@ -231,7 +231,7 @@ def _start(  # noqa: PLR0913 - the options of a command
     request: "Request",
     where: Path,
     options: Options,
-    on_hangup: OnHangup,
+    on_hangup: OnHangup | None,
     *,
     processes: int | None,
     detach: bool,
@@ -349,7 +349,7 @@ def resume(  # noqa: PLR0913 - one parameter per option
 def _resume(  # noqa: PLR0913 - the options of a command
     directory: RunDirectory,
     options: Options,
-    on_hangup: OnHangup,
+    on_hangup: OnHangup | None,
     targets: Targets,
     *,
     epochs: int | None = None,
