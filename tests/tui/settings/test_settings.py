@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from cnn_tui.dashboard.keys import KEYS
-from cnn_tui.settings import Settings, file, load_settings
+from cnn_tui.settings import Settings, ThemeName, file, load_settings
 from cnn_tui.settings.fields import all_settings
 from cnn_tui.settings.file import config_path, read_file
 from cnn_tui.settings.load import read_settings
 from cnn_tui.settings.template import template
 from fresh_interpreter import SCREEN_SIDE, TORCH_SIDE, loaded_modules
 
+THEMES = ", ".join(ThemeName)
 NO_KEYS = 'must be names of keys in quotes, such as "space" or "f2,x"'
 PAGE = Path(__file__).parents[3] / "tui/docs/SETTINGS.md"
 
@@ -106,7 +107,7 @@ def test_mistake_in_the_file_is_a_line_and_the_other_settings_hold(path, wrong, 
     ("name", "value", "expected"),
     [
         ("CNN_TUI_BELL", "maybe", "CNN_TUI_BELL: must be 1 or 0 (got 'maybe')"),
-        ("CNN_TUI_THEME", "pink", "CNN_TUI_THEME: 'pink' is not one of dark, light, color-blind"),
+        ("CNN_TUI_THEME", "pink", f"CNN_TUI_THEME: 'pink' is not one of {THEMES}"),
         (
             "CNN_TUI_THREADS",
             "9" * 5000,
