@@ -66,7 +66,8 @@ def choose_threads() -> int:
     make training many times slower. A second thread per core gains nothing.
     """
     if _requested:
-        return min(_requested, thread_limits().allowed)
+        limits = thread_limits()
+        return int(min(_requested, limits.allowed, limits.job))
     return omp_num_threads() or thread_limits().threads
 
 
