@@ -134,7 +134,13 @@ def _next_commands(
         return [("Open:", watch), *([("Resume:", escaped(hint, 500))] if resumable else [])]
     if summary.status in ("stopped", "interrupted") and state.checkpoints:
         return [("Open:", watch), ("Resume:", resume)]
-    return [("Open:", watch)]
+    if state.test is None:
+        return [("Open:", watch)]
+    return [
+        ("Open:", watch),
+        ("Predict:", command_for("predict", run, "IMAGE")),
+        ("Export:", command_for("export", run, "--to", "onnx")),
+    ]
 
 
 def _out_of_fold(state: RunState, run: RunDirectory) -> str:

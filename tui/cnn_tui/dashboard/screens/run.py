@@ -162,7 +162,7 @@ class RunScreen(DashboardScreen):
         yield RunProgress()
         yield Alert()
         with ContentSwitcher(initial="live", id="body"):
-            yield LiveView(id="live")
+            yield LiveView(self._follower.run, id="live")
             yield LogView(id="log")
         yield KeyBar()
 

@@ -1,10 +1,16 @@
 """View 1: curves, epochs, checkpoints, step time and machine."""
 
-from textual import getters
+from contextlib import suppress
+
+from textual import getters, work
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 
+from cnn_engine.errors import UserError
+from cnn_engine.results.mistakes import read_mistakes
+from cnn_engine.runlog.events import TestFinished
 from cnn_engine.runlog.state import RunState
+from cnn_engine.runs.directory import RunDirectory
 from cnn_tui.charts.loss import ChartView
 from cnn_tui.dashboard.keys import bindings_for
 from cnn_tui.dashboard.views.view import View
@@ -17,8 +23,10 @@ from cnn_tui.dashboard.widgets.loss_chart import LossChart
 from cnn_tui.dashboard.widgets.machine import Machine
 from cnn_tui.dashboard.widgets.metric_grid import MetricGrid
 from cnn_tui.dashboard.widgets.processes import Processes
+from cnn_tui.dashboard.widgets.run_result import RunResult
 from cnn_tui.dashboard.widgets.sparklines import Sparklines
 from cnn_tui.dashboard.widgets.step_time import StepTime
+from cnn_tui.live.threads import in_thread
 
 MANY_PROCESSES = 5
 """Number of processes that fit beside the step time on a wide terminal."""
@@ -41,6 +49,11 @@ class LiveView(ChartActions, View):
     metric_grid = getters.query_one(MetricGrid)
     resources = getters.query_one("#resources", Horizontal)
 
+    def __init__(self, run: RunDirectory, *, id: str) -> None:  # noqa: A002 - Textual's name for it
+        super().__init__(id=id)
+        self._run = run
+        self._shown_test: TestFinished | None = None
+
     @property
     def chart(self) -> LossChart | MetricGrid:
         """The chart that the keys change."""
@@ -60,6 +73,7 @@ class LiveView(ChartActions, View):
             with Horizontal(id="resources"):
                 yield StepTime()
                 yield Machine()
+            yield RunResult(self._run, has_colors=self.app.can_draw_images)  # type: ignore[attr-defined]
             yield Processes()
 
     def on_mount(self) -> None:
@@ -80,8 +94,24 @@ class LiveView(ChartActions, View):
         count = len(state.joined.hosts) if state.joined else 0
         self.set_class(count > 1, "-processes")
         self.set_class(count > MANY_PROCESSES, "-many-processes")
+        self._show_result(state)
         self.resources.border_title = "Step time · machine" if has_parts else "Machine"
         super().show(state)
+
+    def _show_result(self, state: RunState) -> None:
+        """Show the result in place of the machine once the run has ended with a test."""
+        test = state.test if state.is_own and state.has_ended else None
+        self.set_class(test is not None, "-result")
+        if test is not None and test is not self._shown_test:
+            self._read_mistakes(test)
+        self._shown_test = test
+
+    @work(exclusive=True)
+    async def _read_mistakes(self, test: TestFinished) -> None:
+        """Show the mistakes of a test, if they can be read; view 3 says why they cannot."""
+        with suppress(UserError):
+            mistakes = await in_thread(lambda: read_mistakes(self._run, test))
+            self.query_one(RunResult).mistakes = mistakes
 
     def _share_view(self, view: ChartView) -> None:
         self.query_one(AccuracyChart).view = view
