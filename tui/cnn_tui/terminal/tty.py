@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from cnn_engine.errors import StorageError
 from cnn_tui.terminal.environment import is_plain_terminal
-from cnn_tui.terminal.features import own_features, reset_sequence
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -51,6 +50,8 @@ class TerminalSettings:
 
     def restore(self, screen: int) -> None:
         """Restore the settings at once; `screen` is a descriptor of the terminal."""
+        from cnn_tui.terminal.features import own_features, reset_sequence  # noqa: PLC0415 - rare
+
         signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # the process may be in the background
         with suppress(OSError, termios.error):
             termios.tcflush(screen, termios.TCOFLUSH)  # a stalled terminal would block the write
