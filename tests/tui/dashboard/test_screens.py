@@ -16,6 +16,7 @@ from cnn_tui.exports.formats import RECORD_FORMATS, export_record
 from cnn_tui.reports.run import show_run
 from cnn_tui.reports.runs import print_runs
 from cnn_tui.settings import Options
+from event_samples import steps
 from golden import NOW, add_events, golden_lines, golden_run, rewrite_events, running_run
 from loops_for_tests import classifier, gan, loop_run
 from pilot import (
@@ -188,7 +189,7 @@ async def test_no_color_uses_default_colors_only(tmp_path, monkeypatch, size):
     app = Dashboard(RunScreen(mid_epoch(tmp_path)))
     async with app.run_test(size=size) as pilot:
         await settle(pilot)
-        await assert_screen(pilot, f"mid_epoch-{size[0]}x{size[1]}")
+        await assert_screen(pilot, f"no_color-{size[0]}x{size[1]}")
         colors = {
             color.name
             for strip in app.screen._compositor.render_strips()
@@ -198,6 +199,20 @@ async def test_no_color_uses_default_colors_only(tmp_path, monkeypatch, size):
             if color
         }
         assert colors <= {"default"}
+
+
+@pytest.mark.parametrize(("ascii_only", "shade"), [(False, "░"), (True, "`")])
+async def test_range_of_losses_is_shaded_without_colors(tmp_path, monkeypatch, ascii_only, shade):
+    run = running_run(tmp_path, 60)
+    for step in (20, 40, 60, 80, 100):
+        add_events(run, dataclasses.replace(steps(10, step), loss_min=0.5, loss_max=1.5))
+    for no_color in (False, True):
+        if no_color:
+            monkeypatch.setenv("NO_COLOR", "1")
+        app = Dashboard(RunScreen(run), options=Options(ascii=ascii_only))
+        async with app.run_test(size=(120, 36)) as pilot:
+            await settle(pilot)
+            assert (shade * 3 in screen_text(app)) == no_color
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -16,7 +16,7 @@ from textual.worker import WorkerFailed
 
 from cnn_tui.dashboard.dialogs.dialog import Palette
 from cnn_tui.dashboard.driver import DiffDriver
-from cnn_tui.dashboard.filters import AsciiGlyphs, NearestColors
+from cnn_tui.dashboard.filters import AsciiGlyphs, NearestColors, ShadeBand
 from cnn_tui.dashboard.key_queue import KeyQueue
 from cnn_tui.dashboard.keymap import NO_OWN_KEYS, OwnKeys
 from cnn_tui.dashboard.keys import HasKeys, keys_for
@@ -89,7 +89,9 @@ class Dashboard(App[None]):
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Return the filters of all output: for the colours of the terminal, and for ASCII."""
         if self.no_color:  # Textual's own filter leaves shades of grey, which are colours too
-            return [NoColor(), *self._ascii]
+            band = self.theme_variables["band"]
+            bands = [] if self.current_theme.ansi else [ShadeBand(band)]
+            return [*bands, NoColor(), *self._ascii]
         return [*super().get_line_filters(), *self._palette, *self._ascii]
 
     @property

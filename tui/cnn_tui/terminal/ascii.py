@@ -12,7 +12,7 @@ PAIRS = (
     # bars, rules and borders
     "━= ╸- ─- │| ┊: ┤| ├+ ┬+ ┴+ ┼+ └+ ┘+ ┌+ ┐+ ╭+ ╮+ ╰+ ╯+ ▊| ▎| ▌| ▐| ▔- "
     # sparks and scroll bars
-    "▁_ ▂. ▃- ▄: ▅= ▆+ ▇* █# "
+    "▁_ ▂. ▃- ▄: ▅= ▆+ ▇* █# ░` "
     # badges and marks
     '▀" ★* ●@ ○o ◍% ◌~ ✓+ ✗x ■# ▶> ‖" ◆^ ▸> ▴^ ▾v '
     # text
