@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import os
 import threading
 from types import SimpleNamespace
 
@@ -89,4 +90,4 @@ def test_server_that_does_not_answer_is_reported(checks, monkeypatch):
 def test_removed_working_directory_is_reported(checks, tmp_path, monkeypatch):
     monkeypatch.setattr(storage, "_runs", lambda _: (tmp_path / "gone").stat())
     code, found = checks()
-    assert (code, found["runs"]["value"]) == (5, "No such file or directory")
+    assert (code, found["runs"]["value"]) == (5, f"the working directory: {os.strerror(2)}")

@@ -86,7 +86,7 @@ def _threads() -> Check:
     if threads > limits.threads:
         advice = f"set OMP_NUM_THREADS to {limits.threads} at most: more threads are slower"
         return Check("threads", value, "warning", advice, facts=facts)
-    if given and given < limits.threads and not os.environ.get("SLURM_CPUS_PER_TASK"):
+    if given and given < limits.threads:
         advice = f"unset OMP_NUM_THREADS to use {limits.threads}"
         return Check("threads", value, "ok", advice, facts=facts)
     return Check("threads", value, facts=facts)

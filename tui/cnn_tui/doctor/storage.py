@@ -100,7 +100,7 @@ def _in_time(name: str, check: Callable[[], Check]) -> Check:
         try:
             found.append(check())
         except OSError as error:  # the working directory was removed
-            found.append(_failed(name, error.strerror or str(error)))
+            found.append(_failed(name, f"the working directory: {error.strerror or error}"))
 
     thread = Thread(target=run, name=f"check {name}", daemon=True)
     thread.start()
