@@ -5,6 +5,7 @@ import re
 import pytest
 
 from cnn_engine.runs.commands import CommandReader
+from cnn_tui.dashboard import launch
 from cnn_tui.dashboard.app import Dashboard
 from cnn_tui.dashboard.dialogs.dialog import Palette
 from cnn_tui.dashboard.dialogs.help import HelpScreen
@@ -15,6 +16,7 @@ from cnn_tui.dashboard.screens.lesson import LessonScreen
 from cnn_tui.dashboard.screens.run import RunScreen
 from cnn_tui.dashboard.screens.runs import RunsScreen
 from cnn_tui.lesson.contents import all_chapters
+from cnn_tui.settings import Options, load_settings
 from cnn_tui.settings.file import read_file
 from cnn_tui.settings.load import read_settings
 from golden import running_run
@@ -43,7 +45,7 @@ def test_default_keys_of_scopes_that_work_together_differ(keys_of):
 async def test_own_key_works_and_is_shown_and_the_default_one_is_free(tmp_path, keys_of):
     run = running_run(tmp_path, 60)
     keys = keys_of('run.pause = "space"', 'run.quit = "Q"', 'help = "f9"')
-    app = Dashboard(RunScreen(run, trains_here=True), own_keys=keys)
+    app = Dashboard(RunScreen(run, trains_here=True), keymap=keys.keymap)
     async with app.run_test(size=(120, 36)) as pilot:
         await settle(pilot)
         assert "space pause" in screen_text(app)
@@ -69,7 +71,7 @@ async def test_keys_can_be_exchanged(tmp_path, keys_of):
     run = running_run(tmp_path, 60)
     app = Dashboard(
         RunScreen(run, trains_here=True),
-        own_keys=keys_of('run.pause = "c"', 'run.save_checkpoint = "p"'),
+        keymap=keys_of('run.pause = "c"', 'run.save_checkpoint = "p"').keymap,
     )
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "p")
@@ -87,7 +89,7 @@ async def test_keys_of_the_whole_app_can_be_changed_too(tmp_path, keys_of, name)
     }[name]()
     keys = keys_of('palette = "f9"', 'suspend = "f8"', 'theme = ["f7", "T"]')
     assert keys.problems == ()
-    app = Dashboard(screen, own_keys=keys)
+    app = Dashboard(screen, keymap=keys.keymap)
     async with app.run_test(size=(80, 24)) as pilot:
         await press(pilot, "t", "ctrl+p", "ctrl+z")
         assert app.screen is screen
@@ -100,17 +102,19 @@ async def test_keys_of_the_whole_app_can_be_changed_too(tmp_path, keys_of, name)
         assert isinstance(app.screen, Palette)
 
 
-async def test_mistakes_are_shown_in_the_dashboard(tmp_path, keys_of):
-    keys = keys_of('run.paws = "space"')
-    app = Dashboard(
-        RunScreen(running_run(tmp_path, 60)),
-        own_keys=keys,
-        problems=["config.toml:3: display.theme: 'dak' is not one of dark"],
-    )
-    async with app.run_test(size=(120, 36)) as pilot:
+async def test_mistakes_in_settings_are_shown_in_the_dashboard(tmp_path, monkeypatch):
+    path = tmp_path / "config.toml"
+    path.write_text('[display]\ntheme = "dak"\n[keys]\nrun.paws = "space"\n')
+    monkeypatch.setenv("CNN_TUI_CONFIG", str(path))
+    load_settings.cache_clear()
+    app = launch._dashboard(RunScreen(running_run(tmp_path, 60)), Options())
+    load_settings.cache_clear()
+    async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
-        text = "display.theme: 'dak' is not one of dark (and 1 more; see: cnn-tui settings)"
-        assert text in screen_text(app)
+        *_, first, second = screen_text(app).splitlines()
+        text = " Settings, 1 of 2 mistakes: config.toml:2: display.theme: 'dak' is not one of"
+        assert first == text
+        assert second.startswith(" dark, light, ")
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from cnn_engine.notifications.variables import FIELDS
 from cnn_tui.dashboard.keys import KEYS
 from cnn_tui.settings import Settings, ThemeName, file, load_settings
 from cnn_tui.settings.fields import all_settings
@@ -73,7 +74,7 @@ def test_variables_go_before_the_file_and_that_before_the_defaults(path):
     [
         (
             'theme = "dak"',
-            "3: display.theme: 'dak' is not one of dark, light, color-blind; did you mean 'dark'?",
+            f"3: display.theme: 'dak' is not one of {THEMES}; did you mean 'dark'?",
         ),
         ("theme = light", '3: not valid TOML: Invalid value; write theme = "light"'),
         ("ascii = True", "3: not valid TOML: Invalid value; write ascii = true"),
@@ -134,6 +135,11 @@ def test_mistake_in_a_variable_is_a_line_and_the_file_holds(path, name, value, e
 @pytest.mark.parametrize("name", ["CNN_TUI_MODE", "CNN_TUI_RUN", "CNN_TUI_CONFIG", "CNN_TUI_XYZ"])
 def test_variables_of_other_parts_are_no_mistake(path, name):
     assert load(path, **{name: "x"}).problems == ()
+
+
+def test_variables_of_a_command_at_the_end_of_a_run_are_no_mistake(path):
+    """The command may be one of this program."""
+    assert load(path, **dict.fromkeys(FIELDS, "x")).problems == ()
 
 
 def test_section_that_is_no_table_is_a_mistake(path):

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +18,7 @@ from cnn_tui.dashboard.dialogs.dialog import Palette
 from cnn_tui.dashboard.driver import DiffDriver
 from cnn_tui.dashboard.filters import AsciiGlyphs, NearestColors, ShadeBand
 from cnn_tui.dashboard.key_queue import KeyQueue
-from cnn_tui.dashboard.keymap import NO_OWN_KEYS, OwnKeys
-from cnn_tui.dashboard.keys import HasKeys, keys_for
+from cnn_tui.dashboard.keys import NO_KEYMAP, HasKeys, keys_for
 from cnn_tui.dashboard.screens.run import RunScreen
 from cnn_tui.dashboard.screens.screen import DashboardScreen
 from cnn_tui.dashboard.theme import THEMES
@@ -53,7 +52,7 @@ class Dashboard(App[None]):
         first: Screen[None],
         engine: "Engine | None" = None,
         options: Options = DEFAULT_OPTIONS,
-        own_keys: OwnKeys = NO_OWN_KEYS,
+        keymap: Mapping[str, str] = NO_KEYMAP,
         problems: Sequence[str] = (),
     ) -> None:
         """Create the app.
@@ -62,7 +61,7 @@ class Dashboard(App[None]):
             first: Screen to show first.
             engine: Trains a run; not started yet. None if this process trains nothing.
             options: Options of the dashboard.
-            own_keys: Own keys of the user.
+            keymap: Own keys of the user, by id.
             problems: Mistakes in the settings, to be shown for some seconds.
         """
         super().__init__(driver_class=DiffDriver)
@@ -83,8 +82,8 @@ class Dashboard(App[None]):
         for theme in THEMES.values():
             self.register_theme(theme)
         self.theme = THEMES[options.theme].name
-        self.keymap = own_keys.keymap
-        self._problems = (*problems, *own_keys.problems)
+        self.keymap = keymap
+        self._problems = problems
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Return the filters of all output: for the colours of the terminal, and for ASCII."""
@@ -115,7 +114,7 @@ class Dashboard(App[None]):
     def _report_problems(self) -> None:
         """Show the first mistake in the settings, and the number of others."""
         first, *others = self._problems
-        text = f"{first} (and {len(others)} more; see: cnn-tui settings)" if others else first
+        text = f"Settings, 1 of {len(others) + 1} mistakes: {first}" if others else first
         if isinstance(self._first, DashboardScreen):
             self._first.report(text, PROBLEM_SECONDS)
 

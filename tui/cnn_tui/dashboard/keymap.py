@@ -40,9 +40,6 @@ class OwnKeys(NamedTuple):
     """Mistakes, each a line with a fix."""
 
 
-NO_OWN_KEYS = OwnKeys({}, ())
-
-
 def own_keys(loaded: LoadedSettings) -> OwnKeys:
     """Return the own keys of the settings; one with a mistake keeps its default keys."""
     keymap: dict[str, str] = {}

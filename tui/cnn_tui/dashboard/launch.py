@@ -178,7 +178,10 @@ def _show(screen: Screen[None], options: Options) -> int:
 def _dashboard(screen: Screen[None], options: Options, engine: "Engine | None" = None) -> Dashboard:
     """Return the app with the user's own keys; it shows mistakes in the settings."""
     settings = load_settings()
-    return Dashboard(screen, engine, options, own_keys(settings), settings.problems)
+    keys = own_keys(settings)
+    directory = f"{settings.file.path.parent}/"  # stderr has the whole path
+    problems = [text.removeprefix(directory) for text in (*settings.problems, *keys.problems)]
+    return Dashboard(screen, engine, options, keys.keymap, problems)
 
 
 def _set_signal_handlers(app: Dashboard, stop: Callable[[signal.Signals], None], hint: str) -> None:

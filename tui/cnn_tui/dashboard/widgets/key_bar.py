@@ -13,6 +13,7 @@ from textual.timer import Timer
 from cnn_tui.dashboard.keys import HasKeys, Key, keymap_of, keys_for
 from cnn_tui.dashboard.widgets.panel import Panel
 from cnn_tui.text.safe import safe_text
+from cnn_tui.text.width import wrap
 
 MAX_GAP = 2
 """Cells between two keys; fewer if they would not fit otherwise."""
@@ -92,10 +93,17 @@ class KeyBar(Panel[bool]):
         ]
         lines = [self._fit(line, width) for line in self._split(keys, width)]
         if self.message:
-            message = Content.styled(safe_text(self.message, 400), "bold")
-            return [message, *[Content("")] * (len(lines) - 1)]
+            return self._message_lines(width, len(lines))
         self._ends = []
         return [self._line(line, gap) for line, gap in lines]
+
+    def _message_lines(self, width: int, count: int) -> list[Content]:
+        """Return the message in a number of lines; the last one may be too long."""
+        first, *others = wrap(safe_text(self.message, 400), width) or [""]
+        if count == 1:
+            first = " ".join([first, *others])
+        texts = [first, " ".join(others), *[""] * count][:count]
+        return [Content.styled(text, "bold") for text in texts]
 
     def _split(self, keys: Sequence[Key], width: int) -> list[Sequence[Key]]:
         """Return the keys of one line, or of two if they do not fit into one."""
