@@ -149,12 +149,7 @@ def test_missing_extras_are_named_with_their_command(checks, monkeypatch):
 def test_mistakes_in_the_settings_are_reported(checks, monkeypatch, tmp_path):
     (tmp_path / "config.toml").write_text("[display]\nthem = 'dark'\n")
     monkeypatch.setenv("CNN_TUI_CONFIG", str(tmp_path / "config.toml"))
-    load = software.load_settings
-    load.cache_clear()
-    try:
-        code, found = checks()
-    finally:
-        load.cache_clear()
+    code, found = checks()
     assert (code, found["settings"]["state"]) == (0, "warning")
     assert (
         "display.them: unknown setting; did you mean 'display.theme'?"

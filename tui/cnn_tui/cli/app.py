@@ -95,7 +95,7 @@ def home(  # noqa: PLR0913 - one parameter per option
     ] = False,
 ) -> None:
     """Open the run browser if no command is given."""
-    if context.invoked_subcommand != "settings":  # which prints them itself
+    if context.invoked_subcommand not in ("settings", "doctor"):  # which print them themselves
         report_problems(load_settings().problems)
     display = {"theme": theme, "ascii": ascii, "mouse": mouse, "bell": bell}
     if context.invoked_subcommand is not None:

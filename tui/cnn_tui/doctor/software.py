@@ -57,7 +57,8 @@ def _torch(report: TorchReport | str) -> Check:
     found = _version("torch")
     if isinstance(report, str):
         value = f"{found}: {report}" if found else "not installed"
-        advice = f"install it again with: {install_command('torch', 'torchvision')}"
+        again = " again" if found else ""
+        advice = f"install it{again} with: {install_command('torch', 'torchvision')}"
         facts = {"version": found or None, "built_for": None}
         return Check("PyTorch", value, "error", advice, ConfigError.exit_code, facts)
     build = "CPU"
@@ -73,9 +74,9 @@ def _torchvision(report: TorchReport | str) -> Check:
     if isinstance(report, str) or not report.torchvision_error:
         return Check("torchvision", found or "not installed", facts=facts)
     # Only the model "torchvision" and the download of CIFAR-10 need it.
-    value = f"{found}: {report.torchvision_error}"
+    value = f"{found}: {report.torchvision_error}" if found else "not installed"
     release = _matching_release(_version("torch"))
-    if found.startswith(release):
+    if found and found.startswith(release):
         advice = f"it is of another build than PyTorch; install both from one index: {GET_STARTED}"
     else:
         command = install_command(f"torchvision=={release}*")
