@@ -95,6 +95,9 @@ class Resumption:
     moved_to: str = ""
     """Directory that the images were moved to; empty if they were not."""
 
+    end_time: float | None = None
+    """Time limit that still holds, as torchrun has started the process again; None without one."""
+
 
 def run_started(
     request: Request, run: RunDirectory, processes: int = 1, launch: str = ""
@@ -284,6 +287,7 @@ class Engine:
             epochs=epochs if epochs != state.total_epochs else None,
             seconds=state.elapsed_seconds,
             moved_to=moved_to,
+            end_time=state.end_time if place is not None and place.restart else None,
         )
         return cls(request, recorder, resumption, place)
 
@@ -558,7 +562,8 @@ class Engine:
 
     def _set_deadline(self) -> Deadline | None:
         """Return and record the deadline of this session, by which the first process stops all."""
-        end_time = find_end_time()
+        earlier = self._resumption.end_time if self._resumption else None
+        end_time = earlier or find_end_time()
         if end_time is None or (self._place is not None and not self._place.is_first):
             return None
         self._recorder.record(TimeLimitSet(end=end_time))

@@ -4,10 +4,13 @@ import time
 
 import pytest
 
-from cnn_engine.runlog.events import CommandApplied, TimeLimitSet
+from cnn_engine.runlog.events import CommandApplied, EpochStarted, TimeLimitSet
 from cnn_engine.system.end_time import END_TIME, JOB_END_TIME, find_end_time, set_time_limit
 from cnn_engine.training import deadline
 from cnn_engine.training.deadline import Deadline
+from cnn_tui.dashboard.widgets.run_progress import RunProgress
+from cnn_tui.text.log_lines import log_line
+from event_samples import prepared, started, state_after, steps
 from grammar import SESSIONS, event_letters
 from runs_for_tests import RunForTests, events_of, wait_until
 
@@ -79,6 +82,19 @@ def test_time_limit_stops_a_run_in_every_phase_and_it_resumes_exactly(tmp_path, 
     assert (state.status, state.end_time) == ("done", None)
     assert (state.test.loss, state.test.correct) == (expected.test.loss, expected.test.correct)
     assert SESSIONS.fullmatch(event_letters(run.events()))
+
+
+def test_time_limit_is_shown_on_its_day_by_the_time(monkeypatch):
+    end = time.mktime((2026, 11, 28, 14, 5, 0, 0, 0, -1))
+    logged = [started(), prepared(), TimeLimitSet(end=end), EpochStarted(epoch=1), steps(1, 5)]
+    state = state_after(*logged)
+    for hours, text in ((5, "stops at 14:05"), (15, "stops at 2026-11-28 14:05")):
+        monkeypatch.setattr(time, "time", lambda hours=hours: end - 3600 * hours)
+        assert log_line(logged[2]).text == f"{text}, time limit"
+        (line,) = RunProgress().draw(state, 160, 1)
+        assert f"{text}, time limit" in line.plain
+        (line,) = RunProgress().draw(state, 60, 1)
+        assert "batch" in line.plain
 
 
 def test_time_limit_stops_a_paused_run(tmp_path, monkeypatch):

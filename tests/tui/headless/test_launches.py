@@ -111,9 +111,10 @@ def test_commands_and_signals_reach_all_processes_and_one_that_hangs_is_named(tm
     assert notice.text.startswith(f"Waiting for process 1 on {read_state(run)[0].host} for ")
     done = epochs_done(run)
     wait_until(lambda: epochs_done(run) > done)
-    process.send_signal(signal.SIGTERM)  # as `scancel` of one node
+    for each in (process.parent(), member(run, 0), process):  # as a batch system before a limit
+        each.send_signal(signal.SIGUSR1)
     command.communicate(timeout=60)
-    assert command.returncode == 128 + signal.SIGTERM
+    assert command.returncode == 128 + signal.SIGUSR1
     state, _ = read_state(run)
     assert (state.status, state.checkpoints[-1].file) == ("stopped", "last.pt")
     position = state.checkpoints[-1]
@@ -224,6 +225,7 @@ def test_torchrun_by_hand_goes_on_with_its_run(tmp_path, start):
     [
         (None, 0, "continued"),
         (("stopped", 143), 0, "continued"),  # requeued
+        (("stopped", 124), 0, "continued"),
         (("stopped", 0), 0, "new"),
         (("done", 0), 0, "new"),
         (("failed", 4), 0, "new"),
