@@ -70,6 +70,14 @@ def cache_home(monkeypatch, tmp_path_factory):
     return home
 
 
+@pytest.fixture(autouse=True)
+def state_home(monkeypatch, tmp_path_factory):
+    """Set and return a state directory, with a queue of its own, for one test and its programs."""
+    home = tmp_path_factory.mktemp("state")
+    monkeypatch.setenv("XDG_STATE_HOME", str(home))
+    return home
+
+
 @pytest.fixture
 def no_network(monkeypatch):
     """Refuse every connection, as on a machine without a network."""

@@ -17,6 +17,7 @@ LETTERS = {
     events.TestFinished: "T",
     events.RunFinished: ".",
     events.RunResumed: "r",
+    events.RunQueued: "q",
     events.RolledBack: "<",
 }
 EPOCH_STEPS = "E[sl]*"
@@ -43,7 +44,10 @@ UNSAVED = f"(({ROLLED_BACK})*{EPOCH}?)*"
 """Epochs whose latest state may not have been saved, as on a full disk."""
 
 SESSION = rf"{PREFIX_OF_PREPARATION}(PC?{UNSAVED}{STARTED_EPOCH}l?(ST?)?)?\.?"
-SESSIONS = re.compile(rf"R{SESSION}(r{SESSION})*")
+QUEUED = r"(q\.?)*"
+"""Times for which the run waited in the queue, or was cancelled there."""
+
+SESSIONS = re.compile(rf"R{QUEUED}{SESSION}({QUEUED}r{SESSION})*")
 
 LOOP_LETTERS = LETTERS | {events.LoopDescribed: "D", events.ScalarsLogged: "a"}
 

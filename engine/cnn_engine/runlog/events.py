@@ -8,6 +8,7 @@ Order of events, where `*` means any number of times, `+` at least once and `?` 
     run
         session +
             RunStarted                    in the first session
+            RunQueued ?                   the run waits for its turn; also after RunFinished
             or RunResumed                 in later ones: undoes what lies beyond its position
             TimeLimitSet ?                the session must end in time
             ConfigReplaced ?              digits replace CIFAR-10, which could not be downloaded;
@@ -47,6 +48,7 @@ stop after epoch   `CommandApplied`, the rest of the epoch, the test, `RunFinish
 stop and test      `CommandApplied`, `CheckpointSaved last`, the test, `RunFinished` with status
                    `stopped`; like a stop if nothing is trained yet
 detach             like a stop, with status `detached`; another process continues at once
+cancelled          after `RunQueued`: `CommandApplied`, `RunFinished` with status `stopped`
 failure            `RunFinished` with status `failed` and the error
 killed             none: the log just ends, and no process holds it
 =================  ==========================================================================
@@ -172,6 +174,17 @@ class RunStarted(Event):
 
     environment_of_like: dict[str, str] = field(default_factory=dict)
     """Environment of the cloned run, as in `RunPrepared`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunQueued(Event):
+    """The run waits in the queue of a machine until a device is free; no process trains it."""
+
+    host: str
+    """Host name of the machine."""
+
+    device: str
+    """Kind of device that it waits for: `cpu`, `cuda` or `mps`."""
 
 
 @dataclass(frozen=True, kw_only=True)

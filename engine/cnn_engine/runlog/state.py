@@ -35,6 +35,7 @@ from cnn_engine.runlog.events import (
     RunFinished,
     RunImported,
     RunPrepared,
+    RunQueued,
     RunResumed,
     RunStarted,
     ScalarsLogged,
@@ -51,7 +52,15 @@ from cnn_engine.runlog.roles import roles_of
 from cnn_engine.runlog.series import SeriesByName
 
 Phase = Literal[
-    "starting", "training", "validating", "testing", "done", "stopped", "failed", "detached"
+    "queued",
+    "starting",
+    "training",
+    "validating",
+    "testing",
+    "done",
+    "stopped",
+    "failed",
+    "detached",
 ]
 
 Status = Literal[Phase, "paused"]
@@ -105,6 +114,8 @@ class RunState:
     pause_seconds: float = 0.0
     """Duration of the finished pauses of this session."""
     started: RunStarted | None = None
+    queued: RunQueued | None = None
+    """Set if the run waits, or has waited, in the queue of a machine."""
     resumed: RunResumed | None = None
     """Start of the current session; None for the first."""
     end_time: float | None = None
@@ -180,7 +191,8 @@ class RunState:
 
     def apply(self, event: Event) -> None:  # noqa: C901, PLR0912, PLR0915 - one flat case per event
         """Update the state by one event."""
-        self.last_time = max(self.last_time, event.time)
+        if not isinstance(event, RunQueued):  # the time until then is not a part of the run
+            self.last_time = max(self.last_time, event.time)
         match event:
             case StepsFinished():  # by far the most frequent
                 self._add_steps(event)
@@ -208,6 +220,8 @@ class RunState:
                 self.notices.append(event)
             case AlarmRaised():
                 self.alarms.append(event)
+            case RunQueued():
+                self.phase, self.queued, self.paused = "queued", event, False
             case RunPrepared():
                 self.prepared = event
             case RunImported():
@@ -500,8 +514,13 @@ class RunState:
 
     @property
     def host(self) -> str:
-        """Host name of the latest session; empty if unknown."""
+        """Host name of the latest session, or of the machine in whose queue it waits.
+
+        Empty if unknown.
+        """
         session = self.resumed or self.started
+        if self.phase == "queued" and self.queued:
+            return self.queued.host
         return session.host if session else ""
 
     @property

@@ -69,6 +69,13 @@ RUN_COLUMNS = {
         RunColumn("time", "seconds", "duration", lambda run: run.seconds),
         RunColumn("started", "date", "start time", lambda run: run.started or None),
         RunColumn("status", "text", "status; live: still running", lambda run: run.status),
+        RunColumn(
+            "queue",
+            "number",
+            "place in the queue",
+            lambda run: run.queue_position or None,
+            lower_is_better=True,
+        ),
         RunColumn("run", "text", "run id", lambda run: run.run_id),
         RunColumn("name", "text", "name", lambda run: run.name),
         RunColumn("preset", "text", "preset or config file", lambda run: run.preset),

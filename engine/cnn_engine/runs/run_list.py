@@ -6,7 +6,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 from cnn_engine.runs.directory import RunDirectory, iter_runs
-from cnn_engine.runs.summary import LIVE, OpenLog, RunSummary, read_summary_in_steps
+from cnn_engine.runs.summary import CHANGING, OpenLog, RunSummary, read_summary_in_steps
 
 SETTLED_SECONDS = 0.1
 """Age from which a modification time is trusted: changes within one clock tick share the time."""
@@ -16,7 +16,7 @@ class RunList:
     """The runs of a directory, newest first.
 
     Files of a finished run are replaced, not overwritten, so that the modification time of its
-    directory shows every change. Live runs are read on each refresh.
+    directory shows every change. Live and queued runs are read on each refresh.
     """
 
     def __init__(self, runs_dir: Path) -> None:
@@ -53,7 +53,7 @@ class RunList:
 
     def _may_have_changed(self, run: RunDirectory) -> bool:
         known = self._known.get(run.id)
-        if known is None or known.status in LIVE:
+        if known is None or known.status in CHANGING:
             return True
         modified = _modified(run)
         return modified is None or modified != self._seen[run.id]
@@ -64,7 +64,7 @@ class RunList:
         summary = yield from read_summary_in_steps(run, log)
         if summary != self._known.get(run.id):
             self._known[run.id], self._is_sorted = summary, False
-        if summary.status in LIVE:
+        if summary.status in CHANGING:
             self._logs[run.id] = log
         else:
             self._logs.pop(run.id, None)

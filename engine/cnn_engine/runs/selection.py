@@ -42,8 +42,18 @@ def select_runs(
     sort_column = find_sort_column(sort, runs)
     matching = [run for run in runs if parsed.matches(run)]
     ordered = _sorted(matching, sort_column, descending=sort.startswith("-"))
+    if sort_column.key == "started":
+        ordered = _with_queue(ordered, first=sort.startswith("-"))
     columns = dict.fromkeys([*parsed.columns, sort_column])
     return RunSelection(ordered, tuple(columns), sort_column)
+
+
+def _with_queue(runs: tuple[RunSummary, ...], *, first: bool) -> tuple[RunSummary, ...]:
+    """Return the runs with the queued ones first or last, in the order in which they start."""
+    queued = [run for run in runs if run.status == "queued"]
+    queued.sort(key=lambda run: run.queue_position or math.inf)
+    others = [run for run in runs if run.status != "queued"]
+    return (*queued, *others) if first else (*others, *queued)
 
 
 def find_sort_column(sort: str, runs: Sequence[RunSummary]) -> RunColumn:

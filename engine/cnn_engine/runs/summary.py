@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import socket
 import sys
 from collections.abc import Generator
 from contextlib import suppress
@@ -18,10 +19,12 @@ from cnn_engine.runlog.log import LogReader
 from cnn_engine.runlog.state import ENDED, Phase, RunState
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.marks import NO_MARKS, Marks, read_marks
+from cnn_engine.runs.queue_places import queue_place
 from cnn_engine.storage.atomic import write_cache
 from cnn_engine.storage.regular_files import open_regular
 
 RunStatus: TypeAlias = Literal[
+    "queued",
     "starting",
     "training",
     "validating",
@@ -35,12 +38,17 @@ RunStatus: TypeAlias = Literal[
     "interrupted",
     "damaged",
 ]
-"""A status of `RunState`; `restarting`: one of several processes was lost, and they are about to be
-started again; `interrupted`: the run has not ended, but no process writes its log;
-`damaged`: the log cannot be read, or its first event is damaged."""
+"""A status of `RunState`; `queued`: the run waits for a device, or is held in the queue;
+`restarting`: one of several processes was lost, and they are about to be started again;
+`interrupted`: the run has not ended, but no process writes its log; `damaged`: the log cannot be
+read, or its first event is damaged."""
 
 STATUSES: tuple[RunStatus, ...] = get_args(RunStatus)
-LIVE: frozenset[RunStatus] = frozenset({*get_args(Phase), "paused", "restarting"}) - ENDED
+LIVE: frozenset[RunStatus] = (
+    frozenset({*get_args(Phase), "paused", "restarting"}) - ENDED - {"queued"}
+)
+CHANGING = LIVE | {"queued"}
+"""Statuses that may change without a new file in the run's directory."""
 
 CURVE_POINTS = 48
 """Maximum number of validation losses in a summary."""
@@ -117,6 +125,10 @@ class RunSummary:
     """Values of other series by name."""
     config_json: str
     """Config as JSON text: many runs share it, and it is rarely parsed."""
+
+    queue_position: int | None = None
+    """Place among the queued runs that wait for the same kind of device, counted from 1; 0 if the
+    run is held; None if it is not queued."""
 
     star: bool = False
     note: str = ""
@@ -296,6 +308,10 @@ def read_summary_in_steps(run: RunDirectory, log: OpenLog) -> Generator[None, No
                 _store(summary, run, stamp)
             is_damaged = stamp[0] and not summary.started
             summary = replace(summary, status="damaged" if is_damaged else "interrupted")
+        elif summary.status == "queued":
+            if found is None:
+                _store(summary, run, stamp)
+            summary = _with_place(summary, run)
         elif summary.status in LIVE - {"starting"} and run.is_restarting(summary.host):
             summary = replace(summary, status="restarting")
         elif found is None and summary.status not in LIVE:
@@ -306,6 +322,23 @@ def read_summary_in_steps(run: RunDirectory, log: OpenLog) -> Generator[None, No
         summary = replace(empty, status="damaged", error=text)
     marks = read_marks(run)
     return summary if marks is NO_MARKS else summary.with_marks(marks)
+
+
+def _with_place(summary: RunSummary, run: RunDirectory) -> RunSummary:
+    """Return the summary of a queued run with its place in the queue.
+
+    Raises:
+        OSError: the log cannot be opened.
+    """
+    place = queue_place(run, summary.host)
+    if place is not None:
+        return replace(summary, queue_position=place.position)
+    is_here = summary.host == socket.gethostname()
+    # Otherwise an earlier process has lost it, or it waits on a machine with another home.
+    if is_here:
+        status: RunStatus = "starting" if run.is_live(summary.host) else "interrupted"
+        return replace(summary, status=status)
+    return summary
 
 
 def _stamp(run: RunDirectory) -> list[int]:
@@ -333,6 +366,6 @@ def _cached(run: RunDirectory, stamp: list[int]) -> RunSummary | None:
         return None
 
 
-_MARKED = {field.name for field in fields(Marks)} - {"name"}
-_CACHED = {field.name for field in fields(RunSummary)} - _MARKED
-"""Cached fields: all except the marks, which are in their own file."""
+_ELSEWHERE = {field.name for field in fields(Marks)} - {"name"} | {"queue_position"}
+_CACHED = {field.name for field in fields(RunSummary)} - _ELSEWHERE
+"""Cached fields: all except those that are in files of their own."""

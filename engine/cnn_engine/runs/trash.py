@@ -10,6 +10,7 @@ from cnn_engine.errors import ConfigError, RunHeldError, StorageError
 from cnn_engine.runs.directory import RunDirectory, list_runs
 from cnn_engine.runs.hints import command_in, how_to_stop
 from cnn_engine.runs.lookup import find_run
+from cnn_engine.runs.queued import cancel
 from cnn_engine.runs.summary import LIVE, read_state, read_summary
 
 TRASH = ".trash"
@@ -18,13 +19,16 @@ cannot be written, a user has one of their own: `.trash-1000`, with the user's i
 
 
 def delete(run: RunDirectory) -> RunDirectory:
-    """Move a run to the trash and return its new directory.
+    """Move a run to the trash and return its new directory; a queued one is cancelled.
 
     Raises:
         RunHeldError: the run is live.
         StorageError: the run cannot be moved.
     """
-    if read_summary(run).status in LIVE:
+    status = read_summary(run).status
+    if status == "queued":
+        cancel(run, by="delete")
+    if status in LIVE:
         raise RunHeldError(
             f"run {run.id}: is running and cannot be deleted; "
             f"{how_to_stop(read_state(run)[0], run)}"

@@ -12,12 +12,14 @@ before they were started. Tracebacks and the output of libraries are written to 
 import faulthandler
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from cnn_engine.checkpoints.resume import find_checkpoint
 from cnn_engine.distributed.place import Place, find_place
-from cnn_engine.errors import RunHeldError, UserError
+from cnn_engine.errors import RunHeldError, StorageError, UserError
 from cnn_engine.notifications.notifier import notify_lost
+from cnn_engine.runlog.events import RunFinished
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.recorder import HandedOver, Recorder
 from cnn_engine.runs.summary import read_state
@@ -117,8 +119,19 @@ def _make_engine(run: RunDirectory, place: Place | None) -> Engine:
     except RunHeldError:
         raise
     except UserError as error:
+        _record_failure(run, error)
         notify_lost(run, str(error), error.exit_code)
         raise
+
+
+def _record_failure(run: RunDirectory, error: UserError) -> None:
+    """Record that a new or queued run could not be started at all."""
+    with suppress(StorageError), Recorder(run) as recorder:
+        if recorder.state.phase in {"queued", "starting"}:
+            seconds, code = recorder.state.elapsed_seconds, error.exit_code
+            recorder.record(
+                RunFinished(status="failed", exit_code=code, seconds=seconds, error=str(error))
+            )
 
 
 def _commands_read(place: Place | None) -> int | None:

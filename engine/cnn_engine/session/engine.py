@@ -10,6 +10,7 @@ import signal
 import socket
 import time
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Thread
@@ -34,6 +35,8 @@ from cnn_engine.errors import (
 )
 from cnn_engine.notifications.notifier import Notifier
 from cnn_engine.notifications.targets import write_targets
+from cnn_engine.queue.devices import DeviceLock, device_name, hold_device
+from cnn_engine.queue.entries import read_entries, remove_entry
 from cnn_engine.runlog.events import (
     FORMAT,
     CommandApplied,
@@ -52,6 +55,7 @@ from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.hints import command_for
 from cnn_engine.runs.recorder import HandedOver, Recorder
 from cnn_engine.runs.summary import read_state
+from cnn_engine.session.holder_process import start_holder
 from cnn_engine.session.process_exit import exits_raise
 from cnn_engine.session.request import Request
 from cnn_engine.session.spawn import spawn
@@ -221,6 +225,8 @@ class Engine:
         self._outcome: RunFinished | None = None
         self._control: Control | None = None
         self._notifier: Notifier | None = None
+        self.device: DeviceLock | None = None
+        """Lock of the device, once it is known; that of a series is to be closed by its caller."""
         self.is_in_series = False
         """Set to True before the start if a series of runs has a message of its own at its end."""
         self.notice = ""
@@ -390,10 +396,18 @@ class Engine:
                     return
                 self._recorder.record(outcome)
                 if outcome.status == "detached":
-                    spawn(self._recorder.run, self._recorder.release())
+                    spawn(self._recorder.run, self._recorder.release(), self.device)
         except StorageError as error:
             self._storage_error = error
+        finally:
+            self._leave_device()
         self._notify_end()
+
+    def _leave_device(self) -> None:
+        """Release the device, and see to it that queued runs are started."""
+        if self.device is not None and not self.is_in_series:
+            self.device.close()
+        start_holder()
 
     def _notify_end(self) -> None:
         """Send the messages of the end, once the run can be read and resumed by others."""
@@ -410,6 +424,8 @@ class Engine:
             processes, launch = (place.count, place.launch) if place else (1, "")
             begin_run(self._request, self._recorder, processes, launch)
             return
+        with suppress(StorageError):  # the entry is dropped at its turn
+            remove_entry(self._recorder.run.path)
         checkpoint = resumption.checkpoint
         position = checkpoint.position if checkpoint else START
         self._recorder.record(
@@ -569,6 +585,16 @@ class Engine:
         self._recorder.record(TimeLimitSet(end=end_time))
         return Deadline(end_time)
 
+    def _hold_device(self, kind: str, index: int | None) -> None:
+        """Lock the device, so that the queue starts no run on it; report the runs that wait."""
+        is_first = self._place is None or self._place.is_first
+        name = device_name(kind, index)
+        self.device = hold_device(name, self._recorder.run.path if is_first else None)
+        waiting = sum(not entry.held and entry.device == kind for entry in read_entries())
+        if is_first and waiting and self._recorder.state.queued is None:
+            runs = f"{waiting} queued runs wait" if waiting > 1 else "A queued run waits"
+            self._recorder.record(Notice(text=f"{runs} until this run ends", severity="info"))
+
     def _load_and_join(self, control: Control) -> "tuple[DataSet, Processes]":
         """Load the images, and join the other processes of the run if there are any.
 
@@ -585,6 +611,8 @@ class Engine:
 
         place = self._place
         if place is None or place.count == 1:
+            device = choose_device(self._request.config.train)
+            self._hold_device(device.type, device.index)
             return self._load_data(control, self._own_marks()), ALONE
         rendezvous = self._rendezvous = Rendezvous.connect(place, control.check)
         if not place.is_first:
@@ -602,6 +630,7 @@ class Engine:
             values = self._request.config.model_dump(mode="json")
             rendezvous.announce({"config": values, "run": run})
         device = choose_device(self._request.config.train, place.local_rank)
+        self._hold_device(device.type, device.index)
         processes, joined = rendezvous.join(data.fingerprint(), device, self._record_notice)
         self._recorder.record(joined)
         control.join(Meetings(processes))

@@ -5,10 +5,16 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from threading import Thread
+from types import MappingProxyType
+from typing import NamedTuple
 
 from cnn_engine.errors import StorageError
+from cnn_engine.queue.devices import DeviceLock
+from cnn_engine.queue.entries import Entry, environment_of
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.hints import command_for
 from cnn_engine.runs.recorder import HandedOver
@@ -25,17 +31,70 @@ HANDLED_SIGNALS = ",".join(number.name for number in (*STOP_SIGNALS, signal.SIGQ
 SIGHUP, when a terminal is closed."""
 
 
-def spawn(run: RunDirectory, handed_over: HandedOver) -> None:
+class _Place(NamedTuple):
+    """Program, directory and environment of a process; by default those of this one."""
+
+    python: str = sys.executable
+    directory: str | None = None
+    environment: dict[str, str] | None = None
+
+
+def spawn(run: RunDirectory, handed_over: HandedOver, device: DeviceLock | None = None) -> None:
     """Start a process in a new session that continues the run, without waiting for it.
 
     Args:
         run: The run. This process has its lock, and must no longer write to its log.
         handed_over: What the recorder of this process has released.
+        device: The lock of the device that trains it, which the process inherits; None without.
 
     Raises:
         StorageError: the process cannot be started.
     """
-    _start(run, ["-m", MODULE, str(run.path.absolute()), *map(str, handed_over)], handed_over.log)
+    _start(run, _arguments(run, handed_over), _descriptors(handed_over, device))
+
+
+def spawn_entry(
+    entry: Entry,
+    run: RunDirectory,
+    handed_over: HandedOver,
+    device: DeviceLock | None = None,
+    *,
+    series: int | None = None,
+    more: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Start a process as `spawn` does, with the program and in the directory of a queued run.
+
+    Args:
+        entry: The run's entry in the queue.
+        run: The run.
+        handed_over: What the recorder of this process has released.
+        device: The lock of the device that trains it; None without.
+        series: Descriptor that holds the lock of the series whose first run it is; None to train
+            this run only.
+        more: Variables of the device.
+
+    Raises:
+        StorageError: the process cannot be started.
+    """
+    directory = entry.directory if Path(entry.directory).is_dir() else "/"
+    arguments, descriptors = _arguments(run, handed_over), _descriptors(handed_over, device)
+    if series is not None:
+        arguments = _series_arguments(run, series, handed_over)
+        descriptors.append(series)
+    _start(
+        run,
+        arguments,
+        descriptors,
+        _Place(entry.python, directory, environment_of(entry, more)),
+    )
+
+
+def _arguments(run: RunDirectory, handed_over: HandedOver) -> list[str]:
+    return ["-m", MODULE, str(run.path.absolute()), *map(str, handed_over)]
+
+
+def _descriptors(handed_over: HandedOver, device: DeviceLock | None) -> list[int]:
+    return [handed_over.log, *([device.descriptor] if device else [])]
 
 
 def spawn_series(first: RunDirectory, lock: int, handed_over: HandedOver | None = None) -> None:
@@ -50,8 +109,14 @@ def spawn_series(first: RunDirectory, lock: int, handed_over: HandedOver | None 
         StorageError: the process cannot be started.
     """
     logs = [] if handed_over is None else [handed_over.log]
-    arguments = [str(number) for number in (lock, *(handed_over or ()))]
-    _start(first, ["-m", SERIES_MODULE, str(first.path.absolute()), *arguments], lock, *logs)
+    _start(first, _series_arguments(first, lock, handed_over), [lock, *logs])
+
+
+def _series_arguments(
+    first: RunDirectory, lock: int, handed_over: HandedOver | None
+) -> list[str]:
+    numbers = [str(number) for number in (lock, *(handed_over or ()))]
+    return ["-m", SERIES_MODULE, str(first.path.absolute()), *numbers]
 
 
 def spawn_processes(run: RunDirectory, count: int, commands_read: int) -> int:
@@ -82,7 +147,7 @@ def spawn_processes(run: RunDirectory, count: int, commands_read: int) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # until torchrun ends, which inherits it
         arguments = [str(run.path.absolute()), str(commands_read)]
         command = [*program, *options, "-m", MODULE, *arguments]
-        return _start(run, command, lock.fileno(), environment=environment)
+        return _start(run, command, [lock.fileno()], _Place(environment=environment))
 
 
 def kill_processes(process_id: int) -> None:
@@ -103,12 +168,13 @@ def kill_processes(process_id: int) -> None:
 def _start(
     run: RunDirectory,
     arguments: list[str],
-    *inherited: int,
-    environment: dict[str, str] | None = None,
+    inherited: Sequence[int],
+    place: _Place | None = None,
 ) -> int:
     """Start a Python program in a new session; return its process id."""
     # -P: a file in the working directory must not shadow a module of the same name.
-    command = [sys.executable, "-P", *arguments]
+    place = place or _Place()
+    command = [place.python, "-P", *arguments]
     try:
         with run.console.open("ab") as console:
             process = subprocess.Popen(  # noqa: S603 - our own program
@@ -118,7 +184,8 @@ def _start(
                 stderr=console,
                 start_new_session=True,
                 pass_fds=inherited,
-                env=environment,
+                env=place.environment,
+                cwd=place.directory,
             )
     except OSError as error:
         raise StorageError(

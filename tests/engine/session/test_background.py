@@ -77,7 +77,7 @@ def continued_here(monkeypatch):
     """
     engines = []
 
-    def spawn(run, handed_over):
+    def spawn(run, handed_over, _device):
         log = os.dup(handed_over.log)  # as inherited: the run stays locked
         engine = Engine.resume(run, handed_over=HandedOver(log, handed_over.commands_read))
         engines.append(engine)
@@ -223,7 +223,7 @@ def test_log_can_be_locked_while_another_process_checks_the_lock(tmp_path, monke
 
 def test_resume_ignores_an_earlier_detach(tmp_path, monkeypatch):
     spawned = []
-    monkeypatch.setattr("cnn_engine.session.engine.spawn", lambda run, _: spawned.append(run))
+    monkeypatch.setattr("cnn_engine.session.engine.spawn", lambda run, *_: spawned.append(run))
     run = RunForTests(tmp_path, "train.epochs=1")
     send(run.directory.commands, Command(name="detach", by="key"))
     run.train()

@@ -24,6 +24,7 @@ from cnn_tui.cli.import_ import import_run
 from cnn_tui.cli.mark import delete, mark, trash
 from cnn_tui.cli.options import Ascii, Bell, Mouse, RunsDir, Theme, chosen_options
 from cnn_tui.cli.predict import predict
+from cnn_tui.cli.queue import queue
 from cnn_tui.cli.runs import list_runs, show
 from cnn_tui.cli.settings import report_problems, settings
 from cnn_tui.cli.test import retest_run
@@ -101,7 +102,8 @@ def home(  # noqa: PLR0913 - one parameter per option
     if context.invoked_subcommand is not None:
         # Options before a command become that command's defaults, if it has such options.
         given = {**display, "runs_dir": runs_dir}
-        nested = dict.fromkeys(("restore", "empty"), given)  # of `trash`
+        subcommands = ("restore", "empty", "add", "up", "cancel", "start")  # of `trash` and `queue`
+        nested = dict.fromkeys(subcommands, given)
         context.default_map = {context.invoked_subcommand: given | nested}
         return
     if not has_terminal():
@@ -138,5 +140,6 @@ command()(doctor)
 cli.add_typer(settings, name="settings")
 command(rich_help_panel=RUNS_PANEL)(mark)
 command(rich_help_panel=RUNS_PANEL)(delete)
+cli.add_typer(queue, name="queue", rich_help_panel=CONTROL_PANEL)
 cli.add_typer(trash, name="trash", rich_help_panel=RUNS_PANEL)
 cli.add_typer(data, name="data")

@@ -23,11 +23,18 @@ from cnn_engine.runlog.events import (
 from cnn_engine.runlog.log import LogReader
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.commands import Command, Name, send
-from cnn_engine.runs.hints import command_in, how_to_resume
+from cnn_engine.runs.hints import command_for, command_in, how_to_resume
 from cnn_engine.runs.series import is_trained, request_series_stop, runs_of_group
 from cnn_engine.runs.summary import LIVE, read_summary
 from cnn_tui.cli.groups import GroupReference, find_group
 from cnn_tui.cli.options import RUNNING, RunReference, RunsDir, resolve_run
+from cnn_tui.cli.queue import (
+    cancel_if_queued,
+    hold_if_queued,
+    hold_stopped,
+    queued_run,
+    release_if_queued,
+)
 from cnn_tui.text.events import COMMANDS
 from cnn_tui.text.other_loops import checkpoint_time, refusal_text
 from cnn_tui.text.parse import parse_epochs, parse_lr
@@ -86,6 +93,20 @@ class ControlledRun:
         text = f"{name} requested, no answer after {WAIT_SECONDS:.0f} s; it follows {when}"
         raise NoAnswerError(f"{self._run.id}: {text}")
 
+    def free(self) -> None:
+        """Stop the run, and hold it in the queue.
+
+        Raises:
+            ConfigError: another program trains it.
+            StorageError: the command or the queue could not be written.
+            NoAnswerError: the run has not stopped in time.
+        """
+        if not self.state.is_own:
+            raise ConfigError(f"{self._run.id}: another program trains it and cannot resume it")
+        self.request("stop")
+        if self.state.phase == "stopped":
+            hold_stopped(self._run)
+
     def print(self, text: str) -> None:
         """Print a line about the run."""
         print(f"{self._run.id}: {text}")
@@ -98,6 +119,9 @@ class ControlledRun:
     def _require_running(self) -> None:
         if self.state.imported:
             raise ConfigError(f"{self._run.id}: {refusal_text(self.state, 'stop')}")
+        if self.state.phase == "queued" and not self._run.is_live(self.state.host):
+            hint = command_for("queue start", self._run)
+            raise ConfigError(f"{self._run.id} is queued: it is not running; start it with: {hint}")
         if self.state.has_ended:
             status: str = self.state.status
         elif self._run.is_live(self.state.host):
@@ -132,17 +156,32 @@ def _result(event: Event, command: Command) -> str | None:
             return None
 
 
-def pause(reference: RunReference, runs_dir: RunsDir = None) -> None:
-    """Pause a running run."""
+def pause(
+    reference: RunReference,
+    runs_dir: RunsDir = None,
+    free: Annotated[
+        bool,
+        typer.Option(
+            "--free", help="Save a checkpoint, end the process, and hold the run in the queue."
+        ),
+    ] = False,
+) -> None:
+    """Pause a running run, or hold a queued one."""
+    if hold_if_queued(queued_run(reference, runs_dir)):
+        return
     run = ControlledRun(reference, runs_dir)
-    if run.state.paused:
+    if free:
+        run.free()
+    elif run.state.paused:
         run.print("already paused")
     else:
         run.request("pause")
 
 
 def unpause(reference: RunReference, runs_dir: RunsDir = None) -> None:
-    """Continue a paused run."""
+    """Continue a paused run, or put a held one back in line."""
+    if release_if_queued(queued_run(reference, runs_dir)):
+        return
     run = ControlledRun(reference, runs_dir)
     if run.state.paused:
         run.request("unpause")
@@ -164,13 +203,15 @@ def stop(
         bool, typer.Option("--test", help="Stop now, and test the best model before the run ends.")
     ] = False,
 ) -> None:
-    """Stop a run; cnn-tui's own runs save a checkpoint first.
+    """Stop a run; cnn-tui's own runs save a checkpoint first. A queued run is cancelled.
 
     A series, as group:RUN, stops with its current run: no further run is started.
     """
     name: Name = "stop-epoch" if after_epoch else "stop-test" if test else "stop"
     if (group := find_group(reference, runs_dir)) is not None:
         _stop_series(group, name)
+        return
+    if cancel_if_queued(queued_run(reference, runs_dir)):
         return
     run = ControlledRun(reference, runs_dir)
     if not after_epoch:

@@ -55,6 +55,11 @@ AllowCode = Annotated[
     ),
 ]
 
+Queued = Annotated[
+    bool,
+    typer.Option("--queue", help="Train in the background once no other run uses the device."),
+]
+
 Overrides = Annotated[
     list[str] | None,
     typer.Option(

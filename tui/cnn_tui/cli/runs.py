@@ -43,7 +43,9 @@ def list_runs(
     """List the runs, newest first."""
     from cnn_engine.runs.run_list import RunList
     from cnn_engine.runs.selection import select_runs
+    from cnn_engine.session.holder_process import start_holder
 
+    start_holder()
     directory = runs_dir or default_runs_dir()
     found = RunList(directory)
     found.refresh()

@@ -29,6 +29,7 @@ from cnn_tui.cli.options import (
     DataDir,
     OnHangupOption,
     Overrides,
+    Queued,
     ResumeOrStart,
     RunReference,
     RunsDir,
@@ -38,6 +39,7 @@ from cnn_tui.cli.options import (
     parse_time,
     resolve_run,
 )
+from cnn_tui.cli.queue import check_queue_options, queue_new
 from cnn_tui.cli.resume_or_start import find_unfinished, only_name
 from cnn_tui.settings import DEFAULT_OPTIONS, OnHangup, Options, load_settings
 from cnn_tui.settings.run_defaults import with_run_defaults
@@ -150,6 +152,7 @@ def run(  # noqa: PLR0913 - one parameter per option
         bool,
         typer.Option("--detach", help="Train in the background; keeps running after you log out."),
     ] = False,
+    queued: Queued = False,
     processes: ProcessCount = None,
     no_ui: NoUi = False,
     as_json: EventsAsJson = False,
@@ -176,6 +179,9 @@ def run(  # noqa: PLR0913 - one parameter per option
         "train.budget_seconds": parse_time(budget) if budget else None,
     }
     settings = [*(overrides or []), *as_overrides(keys)]
+    if queued:
+        is_series = bool(repeat > 1 or sweeps or folds)
+        check_queue_options(processes, is_series=is_series, may_resume=bool(resume_or_start))
     targets = chosen_targets(notify, notify_on, on_end)
     command = masked_words(["cnn-tui", *sys.argv[1:]])
     if repeat > 1 or sweeps or folds is not None:
@@ -200,6 +206,8 @@ def run(  # noqa: PLR0913 - one parameter per option
     request = _make_request(config, like, settings, runs_dir, allow_code=allow_code)
     request = dataclasses.replace(request, name=checked_name(name), command=command, notify=targets)
     where = runs_dir or default_runs_dir(for_new_run=True)
+    if queued:
+        _exit(queue_new(request, where))
     if resume_or_start is not None:
         request = dataclasses.replace(request, name=only_name(resume_or_start, name))
         if found := find_unfinished(request, where, as_json=as_json):

@@ -39,6 +39,8 @@ class ComparedRun:
     @property
     def status(self) -> str:
         """Status in one word."""
+        if self.follower.waiting:
+            return "queued"
         if not self.state.has_ended and not self.follower.is_live:
             return "interrupted"
         return "restarting" if self.follower.is_restarting else self.state.status

@@ -56,6 +56,8 @@ class LinePrinter:
             case events.RunStarted():
                 preset = f" ({safe_text(event.preset)})" if event.preset else ""
                 self._print_notice(f"Run {event.run_id}{preset}")
+            case events.RunQueued():
+                self._print_notice(safe_text(f"Queued for {event.device} on {event.host}"))
             case events.RunResumed():
                 self._print_notice(resumed_text(event).capitalize())
             case events.RolledBack():

@@ -13,6 +13,7 @@ from cnn_engine.runlog.log import LogReader, write_advice
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.hints import how_to_resume
+from cnn_engine.runs.queue_places import queue_place
 from cnn_engine.runs.summary import read_summary
 from cnn_tui.headless.printer import JsonPrinter, LinePrinter
 from cnn_tui.live.follower import Printer, follow
@@ -121,15 +122,20 @@ def watch_headless(run: RunDirectory) -> int:
     host = read_summary(run).host
     printer = LinePrinter(sys.stdout, sys.stderr)
     reader = LogReader(run.events)
-    state = follow(
-        RunState(), reader, printer, lambda state: state.has_ended or not run.is_live(host)
-    )
+    state = follow(RunState(), reader, printer, lambda state: _has_ended(state, run, host))
     if not state.has_ended and not state.imported:
         raise TrainingError(
             f"run {run.id}: was interrupted: the process that trained it ended without a word; "
             f"{how_to_resume(state, run)}"
         )
     return state.finished.exit_code if state.finished else 0
+
+
+def _has_ended(state: RunState, run: RunDirectory, host: str) -> bool:
+    """Return True if the run has ended, or no process trains it and it does not wait in a queue."""
+    if state.phase == "queued" and queue_place(run, state.host):  # first: it may start meanwhile
+        return False
+    return state.has_ended or not run.is_live(host)
 
 
 def resume_hint(run: RunDirectory) -> str:

@@ -6,10 +6,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from cnn_engine.runlog.events import Event, RunResumed, RunStarted, ScalarsLogged
+from cnn_engine.runlog.events import Event, RunQueued, RunResumed, RunStarted, ScalarsLogged
 from cnn_engine.runlog.log import LineReader, LogReader
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
+from cnn_engine.runs.queue_places import queue_place
+from cnn_tui.text.queue import waiting_text
 
 Item = TypeVar("Item")
 
@@ -71,6 +73,9 @@ class Batch:
     is_live: bool | None
     """True if a process writes the log; None if unknown."""
 
+    waiting: str
+    """Text about the place of the run in the queue; empty if it has none."""
+
     is_restarting: bool
     """True if processes are about to be started again after one was lost."""
 
@@ -97,6 +102,7 @@ class Follower:
         """The error from the last read; empty if the files can be read."""
         self.trains_here = trains_here
         self._was_live, self._was_restarting = True, False
+        self._waiting = ""
         self._log = LogReader(run.events)
         self._restarts = 0
         self._events = BatchReader(self._log.poll)
@@ -114,6 +120,7 @@ class Follower:
             output=output,
             restarts=self._log.restarts,
             is_live=self._is_held(events),
+            waiting=self._waiting_text(events),
             is_restarting=self._waits_for_restart(events),
             has_more=self._events.has_more or self._output.has_more,
             error=errors[-1] if errors else "",
@@ -131,6 +138,7 @@ class Follower:
         if batch.is_live is not None:
             self._was_live = batch.is_live
         self._was_restarting = batch.is_restarting
+        self._waiting = batch.waiting
 
     def _is_held(self, events: list[Event]) -> bool | None:
         """Return True if a process writes the log; None if that is unknown now."""
@@ -138,6 +146,14 @@ class Follower:
         with suppress(OSError):
             return self.run.is_live(host) if host else None
         return None
+
+    def _waiting_text(self, events: list[Event]) -> str:
+        """Return the place of the run in the queue as a text; empty if it has none."""
+        is_new = any(isinstance(event, RunQueued) for event in events)
+        if not is_new and self.state.phase != "queued":
+            return ""
+        place = queue_place(self.run, self._host(events))
+        return waiting_text(place, self.run) if place else ""
 
     def _waits_for_restart(self, events: list[Event]) -> bool:
         """Return True if processes are about to be started again; False if that is unknown now."""
@@ -148,7 +164,8 @@ class Follower:
 
     def _host(self, events: list[Event]) -> str:
         """Return the host of the latest session after these events; empty if unknown."""
-        sessions = [event.host for event in events if isinstance(event, RunStarted | RunResumed)]
+        kinds = RunStarted | RunQueued | RunResumed
+        sessions = [event.host for event in events if isinstance(event, kinds)]
         return sessions[-1] if sessions else self.state.host
 
     @property
@@ -156,6 +173,11 @@ class Follower:
         """True if processes are about to be started again, as of the last read."""
         has_trained = self.state.phase != "starting" and not self.state.has_ended
         return self._was_restarting and has_trained
+
+    @property
+    def waiting(self) -> str:
+        """Text about the place of the run in the queue; empty if it is not waiting there."""
+        return self._waiting if self.state.phase == "queued" else ""
 
     @property
     def is_live(self) -> bool:

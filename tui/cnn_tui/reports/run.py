@@ -17,6 +17,7 @@ from cnn_engine.runlog.events import RunPrepared
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.hints import command_in, how_to_resume
+from cnn_engine.runs.queue_places import queue_place
 from cnn_engine.runs.summary import LIVE, RunSummary, read_state, read_summary
 from cnn_tui.reports.console import make_console
 from cnn_tui.reports.final_test import class_table, final_test_report
@@ -27,6 +28,7 @@ from cnn_tui.text.metrics import out_of_images_text
 from cnn_tui.text.numbers import decimal, duration, percent
 from cnn_tui.text.processes import processes_line
 from cnn_tui.text.provenance import command_line, environment_values
+from cnn_tui.text.queue import waiting_text
 from cnn_tui.text.safe import escaped, safe_text
 from cnn_tui.text.series import SERIES_HEADINGS, first_series, series_rows
 from cnn_tui.text.shell import command_for
@@ -120,6 +122,10 @@ def _next_commands(
 ) -> list[tuple[str, str]]:
     """Return labels and commands to run next."""
     watch, resume = command_for("watch", run), command_for("resume", run)
+    if summary.status == "queued":
+        place = queue_place(run, summary.host)
+        text = waiting_text(place, run) if place else f"Queued on {safe_text(summary.host)}"
+        return [(f"{text}. Start it now: ", command_for("queue start", run)), ("Watch:", watch)]
     if summary.status in LIVE and state.imported is None:
         background = " in the background" if state.is_own else ""
         if state.paused:

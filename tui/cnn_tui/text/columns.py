@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from cnn_engine.runs.columns import RUN_COLUMNS, RunColumn
 from cnn_engine.runs.summary import RunSummary
 from cnn_tui.text.numbers import date, decimal, duration, out_of, percent, significant
+from cnn_tui.text.queue import status_text
 from cnn_tui.text.safe import safe_text
 from cnn_tui.text.width import Justify
 
@@ -67,7 +68,7 @@ _FORMATTERS: dict[str, Callable[[Any], str]] = {
 
 COLUMNS = (
     make_column(RUN_COLUMNS["run"]),
-    make_column(RUN_COLUMNS["status"]),
+    Column(RUN_COLUMNS["status"], "status", "left", status_text),
     Column(RUN_COLUMNS["preset"], "config", "left", lambda run: safe_text(run.preset, 16)),
     Column(
         RUN_COLUMNS["epochs"], "epochs", "right", lambda run: out_of(run.epochs_done, run.epochs)

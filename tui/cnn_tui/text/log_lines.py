@@ -51,6 +51,9 @@ def _describe(event: Event) -> tuple[str, str, str] | None:  # noqa: C901, PLR09
         case events.RunStarted():
             text = f"run {event.run_id} started, process {event.pid} on {event.host}"
             return "●", "$primary", safe_text(text, MAX_LENGTH)
+        case events.RunQueued():
+            text = f"queued for {event.device} on {event.host}"
+            return "·", "$muted", safe_text(text, MAX_LENGTH)
         case events.RunResumed():
             text = f"{resumed_text(event)}, process {event.pid} on {event.host}"
             return "▶", "$primary", safe_text(text, MAX_LENGTH)

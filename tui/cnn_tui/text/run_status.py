@@ -46,6 +46,8 @@ def run_status(
         accuracy = f" {percent(state.test.accuracy, 1)}" if state.test else ""
         bar: Bar = "error" if state.phase == "failed" and is_followed else "none"
         return RunStatus(f"{state.phase}{accuracy} {label}", bar, done)
+    if state.phase == "queued":
+        return RunStatus(f"queued {label}", "none", 0)
     if state.paused:
         return RunStatus(f"paused {label}", "paused", done)
     if fraction is None or state.phase == "starting":

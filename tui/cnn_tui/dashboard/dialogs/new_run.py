@@ -19,6 +19,7 @@ from cnn_engine.runs.directory import RunDirectory, create_run
 from cnn_engine.runs.marks import checked_name
 from cnn_engine.session.background import start_in_background
 from cnn_engine.session.preflight import check_request
+from cnn_engine.session.queueing import queue_run
 from cnn_engine.session.request import Request, with_absolute_paths
 from cnn_tui.dashboard.dialogs.dialog import Dialog, ScrolledBox
 from cnn_tui.live.threads import in_thread
@@ -30,10 +31,11 @@ NAME = "name"
 
 
 class NewRunDialog(Dialog[RunDirectory | None]):
-    """Asks for config changes, starts the run in the background and returns it; None: cancelled."""
+    """Asks for config changes, starts or queues the run and returns it; None: cancelled."""
 
     BINDINGS = [
         Binding("escape", "dismiss(None)", show=False),
+        Binding("ctrl+t", "queue", show=False),
         Binding("down", "app.focus_next", show=False),
         Binding("up", "app.focus_previous", show=False),
     ]
@@ -116,7 +118,7 @@ class NewRunDialog(Dialog[RunDirectory | None]):
         origin = self._request.like or self._request.preset
         with Vertical() as box:
             box.border_title = Content(f"New run: {safe_text(origin, 40)}")
-            box.border_subtitle = "enter: start   esc: cancel"
+            box.border_subtitle = "enter: start   ctrl+t: queue   esc: cancel"
             with ScrolledBox():
                 yield from self._row(NAME, "")
                 for table, values in self._tables.items():
@@ -164,19 +166,28 @@ class NewRunDialog(Dialog[RunDirectory | None]):
     @on(Input.Submitted)
     def _submitted(self) -> None:
         """Start the run if the config is valid; else go to the first key with a problem."""
+        self._submit(starts_now=True)
+
+    def action_queue(self) -> None:
+        """Queue the run if the config is valid; else go to the first key with a problem."""
+        self._submit(starts_now=False)
+
+    def _submit(self, *, starts_now: bool) -> None:
         if self._config is None:
             self._focus_first_problem()
         elif not self._is_starting:
             self._is_starting = True
-            self._start(self._config)
+            self._start(self._config, starts_now=starts_now)
 
     @work
-    async def _start(self, config: Config) -> None:
-        """Start the run in the background and return it, or show why it cannot be started."""
+    async def _start(self, config: Config, *, starts_now: bool) -> None:
+        """Start the run in the background, or queue it, and return it, or show why it cannot be."""
         request = self._new_request(config)
 
         def start() -> RunDirectory:
             check_request(request)
+            if not starts_now:
+                return queue_run(request, self._runs_dir)
             run = create_run(self._runs_dir)
             start_in_background(request, run)
             return run

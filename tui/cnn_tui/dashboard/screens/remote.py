@@ -14,6 +14,9 @@ from cnn_tui.text.other_loops import refusal_text
 ENDED, NOT_RUNNING = "This run has ended", "This run is not running"
 """Reasons why a command cannot be sent; the second is for a process that was killed."""
 
+QUEUED = "This run is queued: no process trains it yet"
+"""Reason while a run waits for its turn."""
+
 
 @dataclass(frozen=True)
 class Sent:
@@ -76,6 +79,8 @@ class Remote:
     def refusal(self, command: Name) -> Refused | None:
         """Return the reason why a command cannot be sent now; None if it can be."""
         if not self._follower.is_live and not self._follower.state.imported:
+            if self._follower.waiting:
+                return Refused(QUEUED)
             ended = self._follower.state.has_ended
             return Refused(ENDED if ended else NOT_RUNNING)
         reason = refusal_text(self._follower.state, command)

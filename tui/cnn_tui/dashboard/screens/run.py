@@ -260,7 +260,8 @@ class RunScreen(DashboardScreen):
         is_live = self._follower.is_live
         self.header.pending = self.remote.pending
         self._was_live |= is_live
-        is_dead = not is_live and not self.state.has_ended
+        is_dead = not is_live and not self.state.has_ended and not self._follower.waiting
+        self.query_one(RunProgress).waiting = self._follower.waiting
         self.show_status(run_status(self.state, is_followed=self._was_live, is_dead=is_dead))
         self.header.is_dead = self.query_one(RunProgress).is_dead = is_dead
         self.header.is_restarting = self._follower.is_restarting

@@ -18,9 +18,12 @@ from cnn_engine.runs.columns import RunColumn
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.filter import parse
 from cnn_engine.runs.hints import command_in, how_to_stop
+from cnn_engine.runs.queue_places import queue_place
+from cnn_engine.runs.queued import cancel, move_up
 from cnn_engine.runs.run_list import RunList
 from cnn_engine.runs.selection import RunSelection, find_sort_column, select_runs
 from cnn_engine.runs.summary import LIVE, RunSummary, read_state
+from cnn_engine.session.holder_process import start_holder
 from cnn_tui.dashboard.dialogs.copy import copy_dialog
 from cnn_tui.dashboard.dialogs.run_edits import (
     delete_dialog,
@@ -30,7 +33,7 @@ from cnn_tui.dashboard.dialogs.run_edits import (
     sort_dialog,
     tags_dialog,
 )
-from cnn_tui.dashboard.keys import Scope, bindings_for, shown_key, with_keys
+from cnn_tui.dashboard.keys import Key, Scope, bindings_for, shown_key, with_keys
 from cnn_tui.dashboard.screens.compare import MAX_RUNS, CompareScreen
 from cnn_tui.dashboard.screens.run import RunScreen
 from cnn_tui.dashboard.screens.run_edits import RunEdits
@@ -40,6 +43,7 @@ from cnn_tui.dashboard.widgets.key_bar import KeyBar
 from cnn_tui.dashboard.widgets.runs.run_details import DetailedRun, RunDetails
 from cnn_tui.dashboard.widgets.runs.run_table import RunTable, RunTableContent
 from cnn_tui.live.threads import in_thread
+from cnn_tui.text.queue import waiting_text
 from cnn_tui.text.safe import escaped, safe_text
 from cnn_tui.text.shell import command_for
 
@@ -67,6 +71,9 @@ NEEDS_RUN = frozenset(
     ]
 )
 """Actions that are disabled while the table is empty."""
+
+FOR_QUEUED = frozenset(["queue_up", "queue_cancel"])
+"""Keys that only change queued runs."""
 
 
 class RunsScreen(DashboardScreen):
@@ -157,6 +164,8 @@ class RunsScreen(DashboardScreen):
                 if time.monotonic() > self._next_show_time:
                     self._list.sort()
                     self.show()
+        if any(run.status == "queued" for run in self._list.runs):
+            await in_thread(start_holder)  # it may have been killed
         if not self.is_open:
             return
         self.show()
@@ -326,6 +335,20 @@ class RunsScreen(DashboardScreen):
             return None
         return True
 
+    def is_useless(self, key: Key) -> bool:
+        """Return True for keys of queued runs while the run under the cursor is not queued."""
+        return key.name in FOR_QUEUED and not self._is_on_queued
+
+    def label(self, key: Key) -> str:
+        """Return the word for a key; `resume` starts a queued run."""
+        return "start" if key.name == "resume" and self._is_on_queued else key.label
+
+    @property
+    def _is_on_queued(self) -> bool:
+        """True if the run under the cursor is queued."""
+        run = self.rows.current if self.is_mounted else None
+        return run is not None and run.status == "queued"
+
     def action_move(self, rows: int) -> None:
         """Move the cursor."""
         self.rows.move(rows)
@@ -448,6 +471,8 @@ class RunsScreen(DashboardScreen):
             self.report(
                 f"{run.run_id} is already running; {shown_key(self.app, 'runs.open')} opens it"
             )
+        elif run.status == "queued":
+            await self._start_queued(self._edits.directory(run))
         elif run.status == "done" and run.is_own:
             epochs = str(run.epochs + 10)
             command = command_for("resume", self._edits.directory(run), "--epochs", epochs)
@@ -458,6 +483,34 @@ class RunsScreen(DashboardScreen):
             directory = self._edits.directory(run)
             if await self._try(lambda: resume_in_background(directory)):
                 self.open(RunScreen(directory))
+
+    async def _start_queued(self, run: RunDirectory) -> None:
+        """Start a queued run now, and open it."""
+        from cnn_engine.session.queueing import start_now  # noqa: PLC0415 - imports pydantic
+
+        if await self._try(lambda: start_now(run)):
+            self.open(RunScreen(run))
+
+    @work
+    async def action_queue_up(self) -> None:
+        """Move the queued run under the cursor up."""
+        if (run := self._queued_run()) is not None:
+            await self._try(lambda: move_up(run))
+
+    @work
+    async def action_queue_cancel(self) -> None:
+        """Remove the run under the cursor from the queue."""
+        run = self._queued_run()
+        if run is not None and await self._try(lambda: cancel(run, by="key")):
+            self.report(f"{run.id} is cancelled; {shown_key(self.app, 'runs.resume')} resumes it")
+
+    def _queued_run(self) -> RunDirectory | None:
+        """Return the run under the cursor if it is queued; else report that it is not."""
+        run = self.rows.current
+        if run is not None and run.status == "queued":
+            return self._edits.directory(run)
+        self.report("Only queued runs; in the form for a new run, ctrl+t puts it into the queue")
+        return None
 
     @work
     async def action_clone(self) -> None:
@@ -487,8 +540,14 @@ class RunsScreen(DashboardScreen):
     async def _train(self, dialog: ModalScreen[RunDirectory | None]) -> None:
         """Open the run that the dialog starts."""
         run = await self.ask(dialog)
-        if run is not None:
+        if run is None:
+            return
+        place = await in_thread(lambda: queue_place(run))
+        if place is None:
             self.open(RunScreen(run))
+            return
+        await self._refresh_now()
+        self.report(waiting_text(place, run))
 
     async def _try(self, edit: Callable[[], object]) -> bool:
         """Make a change in a thread, and show it; report the error and return False if it fails."""

@@ -11,6 +11,7 @@ from cnn_tui.text.processes import machine_count
 from cnn_tui.text.safe import safe_text
 
 BADGES = {
+    "queued": ("◷", "$muted"),
     "starting": ("○", "$text-warning"),
     "training": ("●", "$text-success"),
     "validating": ("●", "$text-success"),

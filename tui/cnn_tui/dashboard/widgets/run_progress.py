@@ -29,11 +29,16 @@ class RunProgress(Panel[RunState]):
     is_dead = False
     """True if the run has not ended, but no process trains it; to be set before `show`."""
 
+    waiting = ""
+    """Text about its place in the queue, if it waits there; to be set before `show`."""
+
     def draw(self, state: RunState, width: int, height: int) -> list[Content]:  # noqa: ARG002
         """Return one line."""
         if state.has_ended or self.is_dead:
             return [_result(state, state.status if state.has_ended else "interrupted")]
-        if state.phase in ("starting", "testing"):
+        if self.waiting:
+            return [Content.styled(self.waiting, "bold")]
+        if state.phase in ("queued", "starting", "testing"):
             return [_stage_line(state, width)]
         if state.imported:
             return [_imported_line(state)]

@@ -11,6 +11,7 @@ from cnn_tui.dashboard.widgets.panel import Panel
 from cnn_tui.dashboard.widgets.run_header import BADGES
 from cnn_tui.text.columns import series_text, setting_text
 from cnn_tui.text.numbers import date, decimal, duration, out_of, percent
+from cnn_tui.text.queue import status_text
 from cnn_tui.text.safe import safe_text
 from cnn_tui.text.width import cut, wrap
 
@@ -52,7 +53,7 @@ class RunDetails(Panel[DetailedRun]):
         lines = [
             Content.styled(f"{star}{safe_text(run.name or run.run_id, width)}", "bold"),
             Content.assemble(
-                (f"{glyph} {run.status}", style),
+                (f"{glyph} {status_text(run)}", style),
                 (f"  {epochs} epochs, {duration(run.seconds)}", "$muted"),
             ),
             *_paragraph(run.error, "$text-error", width),

@@ -16,6 +16,7 @@ from cnn_tui.dashboard.widgets.panel import Panel
 from cnn_tui.dashboard.widgets.run_header import BADGES
 from cnn_tui.text.columns import COLUMNS, Column, make_column
 from cnn_tui.text.numbers import age
+from cnn_tui.text.queue import status_text
 from cnn_tui.text.safe import safe_text
 from cnn_tui.text.width import cut, fit, widest
 
@@ -218,7 +219,7 @@ class RunTable(Panel[RunTableContent]):
         for column, columns_width in self._columns:
             key, style = column.source.key, "$foreground"
             if key == "status":
-                text = glyph if columns_width == 1 else f"{glyph} {run.status}"
+                text = glyph if columns_width == 1 else f"{glyph} {status_text(run)}"
                 style = badge_style
             elif key == "started":
                 text, style = age(run.started), "$muted"
@@ -266,7 +267,7 @@ class RunTable(Panel[RunTableContent]):
 
 def _column_widths(runs: Sequence[RunSummary]) -> dict[str, int]:
     """Return the width of each column in which a run has a value."""
-    statuses = widest({f"x {run.status}" for run in runs})
+    statuses = widest({f"x {status_text(run)}" for run in runs})
     presets = widest(safe_text(preset) for preset in {run.preset for run in runs})
     widths = {
         "run": min(24, max(6, widest(safe_text(run.run_id) for run in runs))),

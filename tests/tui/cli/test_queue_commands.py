@@ -1,0 +1,57 @@
+"""`run --queue`, `queue`, and the commands that control queued runs."""
+
+import json
+
+import pytest
+
+from cnn_engine.queue.entries import read_entries
+from cnn_engine.runs.directory import RunDirectory
+from cnn_engine.runs.summary import read_summary
+from cnn_engine.session import holder_process
+from queues import busy
+from terminal import SET_SMALL
+
+ARGUMENTS = ("run", "digits", "--epochs", "1", *SET_SMALL, "--queue")
+
+
+@pytest.fixture(autouse=True)
+def no_holder(monkeypatch):
+    """Start no process that starts queued runs."""
+    monkeypatch.setattr(holder_process, "MODULE", "cnn_engine.errors")
+
+
+def test_queued_run_is_listed_moved_held_and_cancelled(tmp_path, run_cli):
+    ids = []
+    for name in ("a", "b", "c"):
+        code, out, errors = run_cli(*ARGUMENTS, "--name", name, cwd=tmp_path)
+        assert code == 0
+        ids.append(out.strip())
+        assert "Watch it: cnn-tui watch" in errors
+    assert "Queued 3 for cpu: waits for 2 queued runs." in errors
+    with busy(run=tmp_path / "runs" / "other"):
+        _, out, _ = run_cli("queue", cwd=tmp_path)
+    assert [line.split()[:3] for line in out.splitlines()[1:]] == [
+        [run_id, "queued", str(number)] for number, run_id in enumerate(ids, 1)
+    ]
+    assert run_cli("queue", "up", ids[2], cwd=tmp_path).out == (
+        f"{ids[2]}: queued 2 for cpu: waits for 1 queued run\n"
+    )
+    assert run_cli("pause", "a", cwd=tmp_path).out.startswith(f"{ids[0]}: held in the queue")
+    _, out, _ = run_cli("queue", "--json", cwd=tmp_path)
+    rows = json.loads(out)
+    assert [(row["name"], row["queue_position"]) for row in rows] == [("c", 1), ("b", 2), ("a", 0)]
+    assert rows[0]["path"] == str(tmp_path / "runs" / ids[2])
+    _, out, _ = run_cli("runs", cwd=tmp_path)
+    assert [line.split()[1] for line in out.splitlines()[1:]] == ["queued", "queued", "held"]
+    assert run_cli("unpause", "a", cwd=tmp_path).out.startswith(f"{ids[0]}: queued 3 for cpu")
+    assert run_cli("stop", "b", cwd=tmp_path).out.startswith(f"{ids[1]}: cancelled; resume it with")
+    assert run_cli("delete", "c", cwd=tmp_path).code == 0
+    assert [entry.run for entry in read_entries()] == [str(tmp_path / "runs" / ids[0])]
+    summary = read_summary(RunDirectory(tmp_path / "runs" / ids[1]))
+    assert (summary.status, summary.queue_position) == ("stopped", None)
+    code, _, errors = run_cli("queue", "up", "b", cwd=tmp_path)
+    assert code == 2
+    assert f"run {ids[1]}: is not in the queue" in errors
+    assert "cnn-tui queue add" in errors
+    code, _, errors = run_cli("checkpoint", "a", cwd=tmp_path)
+    assert (code, f"{ids[0]} is queued: it is not running" in errors) == (2, True)
