@@ -42,7 +42,7 @@ class Entry:
     held: bool = False
     """True if it is not started until it is put back in line."""
 
-    python: str = sys.executable
+    python: str
     """Path of the Python program that trains it."""
 
     directory: str = ""
@@ -62,6 +62,7 @@ def new_entry(
         device=device,
         is_series=is_series,
         held=held,
+        python=sys.executable,
         directory=str(Path.cwd()),
         environment=kept,
     )

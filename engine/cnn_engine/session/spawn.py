@@ -34,7 +34,7 @@ SIGHUP, when a terminal is closed."""
 class _Place(NamedTuple):
     """Program, directory and environment of a process; by default those of this one."""
 
-    python: str = sys.executable
+    python: str = ""
     directory: str | None = None
     environment: dict[str, str] | None = None
 
@@ -172,9 +172,9 @@ def _start(
     place: _Place | None = None,
 ) -> int:
     """Start a Python program in a new session; return its process id."""
-    # -P: a file in the working directory must not shadow a module of the same name.
     place = place or _Place()
-    command = [place.python, "-P", *arguments]
+    # -P: a file in the working directory must not shadow a module of the same name.
+    command = [place.python or sys.executable, "-P", *arguments]
     try:
         with run.console.open("ab") as console:
             process = subprocess.Popen(  # noqa: S603 - our own program
