@@ -10,6 +10,7 @@ import fcntl
 import os
 import shutil
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from cnn_engine.runs.directory import RunDirectory, is_run
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.runs.series import lock_series
 from cnn_engine.session.holder_process import LOCK_FILE, can_start
-from cnn_engine.session.spawn import spawn_entry
+from cnn_engine.session.spawn import Inherited, spawn_entry
 
 POLL_SECONDS = 0.5
 """Interval at which devices are tried and the queue is read."""
@@ -103,20 +104,25 @@ def start(
             if recorder.state.phase == "queued":
                 if shutil.which(entry.python) is None:
                     _fail(recorder, f"{entry.python}, which queued the run, does not exist now")
-                elif not entry.is_series:
-                    spawn_entry(entry, run, recorder.release(), device, more=variables(name))
                 else:
-                    lock = lock_series(run)
-                    released, more = recorder.release(), variables(name)
-                    try:
-                        spawn_entry(entry, run, released, device, series=lock, more=more)
-                    finally:
-                        os.close(lock)
+                    _spawn(entry, run, Inherited(recorder.release(), device), variables(name))
             # Removed after the start: of a killed holder, the next one finds the run started.
             _drop(run)
     except (RunHeldError, StorageError):
         return False  # it is being cancelled or was started; or its disk is full
     return True
+
+
+def _spawn(entry: Entry, run: RunDirectory, inherited: Inherited, more: Mapping[str, str]) -> None:
+    """Start the process of a run, or of the series whose first run it is."""
+    if not entry.is_series:
+        spawn_entry(entry, run, inherited, more)
+        return
+    lock = lock_series(run)
+    try:
+        spawn_entry(entry, run, inherited._replace(series=lock), more)
+    finally:
+        os.close(lock)
 
 
 def _fail(recorder: Recorder, error: str) -> None:

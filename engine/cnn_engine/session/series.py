@@ -12,6 +12,7 @@ from cnn_engine.config.presets import from_dict
 from cnn_engine.errors import ConfigError, RunHeldError, StorageError, UserError
 from cnn_engine.notifications.series import notify_series
 from cnn_engine.notifications.targets import Targets, write_targets
+from cnn_engine.queue.devices import DeviceLock
 from cnn_engine.runs.directory import RunDirectory, create_run
 from cnn_engine.runs.hints import command_in
 from cnn_engine.runs.recorder import HandedOver, Recorder
@@ -89,6 +90,7 @@ class Series:
         self.members = find_members(plan, first)
         self._engine: Engine | None = None
         self._stopped_by: signal.Signals | None = None
+        self._device: DeviceLock | None = None
 
     @property
     def id(self) -> str:
@@ -117,8 +119,15 @@ class Series:
         return self._lock
 
     def close(self) -> None:
-        """Release the lock."""
+        """Release the locks of the series and of its device."""
         os.close(self._lock)
+        self._keep_device(None)
+
+    def _keep_device(self, device: DeviceLock | None) -> None:
+        """Hold a device until the next run of the series does, so that the queue starts none."""
+        if self._device is not None:
+            self._device.close()
+        self._device = device
 
     def train(self, observer: Observer) -> int:
         """Train all runs that are not done, and return the first exit code that is not 0.
@@ -182,6 +191,7 @@ class Series:
             engine.join()
         except StorageError as error:
             observer.report(str(error))
+        self._keep_device(engine.device)
         if engine.notice:
             observer.report(engine.notice)
         member.summary = read_summary(member.run) if member.run else None

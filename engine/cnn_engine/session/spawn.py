@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread
-from types import MappingProxyType
 from typing import NamedTuple
 
 from cnn_engine.errors import StorageError
@@ -53,40 +52,40 @@ def spawn(run: RunDirectory, handed_over: HandedOver, device: DeviceLock | None 
     _start(run, _arguments(run, handed_over), _descriptors(handed_over, device))
 
 
+class Inherited(NamedTuple):
+    """Locks that the process of a queued run inherits."""
+
+    log: HandedOver
+    """Log of the run, as its recorder has released it."""
+
+    device: DeviceLock | None = None
+    """Lock of the device that trains it; None to share a device with other runs."""
+
+    series: int | None = None
+    """Descriptor that holds the lock of the series whose first run it is; None to train one run."""
+
+
 def spawn_entry(
-    entry: Entry,
-    run: RunDirectory,
-    handed_over: HandedOver,
-    device: DeviceLock | None = None,
-    *,
-    series: int | None = None,
-    more: Mapping[str, str] = MappingProxyType({}),
+    entry: Entry, run: RunDirectory, inherited: Inherited, more: Mapping[str, str]
 ) -> None:
     """Start a process as `spawn` does, with the program and in the directory of a queued run.
 
     Args:
         entry: The run's entry in the queue.
         run: The run.
-        handed_over: What the recorder of this process has released.
-        device: The lock of the device that trains it; None without.
-        series: Descriptor that holds the lock of the series whose first run it is; None to train
-            this run only.
-        more: Variables of the device.
+        inherited: Locks for the process.
+        more: Environment variables of its device.
 
     Raises:
         StorageError: the process cannot be started.
     """
-    directory = entry.directory if Path(entry.directory).is_dir() else "/"
-    arguments, descriptors = _arguments(run, handed_over), _descriptors(handed_over, device)
+    log, device, series = inherited
+    arguments, descriptors = _arguments(run, log), _descriptors(log, device)
     if series is not None:
-        arguments = _series_arguments(run, series, handed_over)
-        descriptors.append(series)
-    _start(
-        run,
-        arguments,
-        descriptors,
-        _Place(entry.python, directory, environment_of(entry, more)),
-    )
+        arguments, descriptors = _series_arguments(run, series, log), [*descriptors, series]
+    directory = entry.directory if Path(entry.directory).is_dir() else "/"
+    place = _Place(entry.python, directory, environment_of(entry, more))
+    _start(run, arguments, descriptors, place)
 
 
 def _arguments(run: RunDirectory, handed_over: HandedOver) -> list[str]:
@@ -112,9 +111,7 @@ def spawn_series(first: RunDirectory, lock: int, handed_over: HandedOver | None 
     _start(first, _series_arguments(first, lock, handed_over), [lock, *logs])
 
 
-def _series_arguments(
-    first: RunDirectory, lock: int, handed_over: HandedOver | None
-) -> list[str]:
+def _series_arguments(first: RunDirectory, lock: int, handed_over: HandedOver | None) -> list[str]:
     numbers = [str(number) for number in (lock, *(handed_over or ()))]
     return ["-m", SERIES_MODULE, str(first.path.absolute()), *numbers]
 

@@ -28,6 +28,8 @@ from cnn_tui.text.safe import safe_text
 from cnn_tui.text.shell import command_for
 
 if TYPE_CHECKING:
+    from cnn_engine.notifications.targets import Targets
+    from cnn_engine.runs.series_plan import SeriesPlan
     from cnn_engine.session.request import Request
 
 END_SECONDS = 10.0
@@ -133,14 +135,12 @@ def _print_place(run: RunDirectory) -> None:
 # For other commands.
 
 
-def check_queue_options(processes: int | None, *, is_series: bool, may_resume: bool) -> None:
+def check_queue_options(processes: int | None, *, may_resume: bool) -> None:
     """Refuse options that a queued run cannot have.
 
     Raises:
         ConfigError: one is given.
     """
-    if is_series:
-        raise ConfigError("run: --queue cannot be used with --repeat, --sweep or --folds")
     if may_resume:
         raise ConfigError("run: --queue cannot be used with --resume-or-start; see queue add RUN")
     if END_TIME in os.environ:
@@ -161,12 +161,27 @@ def queue_new(request: "Request", runs_dir: Path) -> int:
     from cnn_engine.session.queueing import queue_run
 
     check_request(request)
-    run = queue_run(request, runs_dir)
+    _print_queued(queue_run(request, runs_dir))
+    return 0
+
+
+def queue_new_series(plan: "SeriesPlan", runs_dir: Path, targets: "Targets") -> int:
+    """Queue a new series, print the id of its first run, and return the exit code.
+
+    Raises:
+        StorageError: the run or the queue cannot be written.
+    """
+    from cnn_engine.session.queueing import queue_series
+
+    _print_queued(queue_series(plan, runs_dir, targets))
+    return 0
+
+
+def _print_queued(run: RunDirectory) -> None:
     print(safe_text(run.id))
     place = queue_place(run)
     text = waiting_text(place, run) if place else "Starting"
     print(f"{text}. Watch it: {command_for('watch', run)}", file=sys.stderr)
-    return 0
 
 
 def queued_run(reference: str, runs_dir: Path | None) -> RunDirectory | None:

@@ -39,7 +39,7 @@ from cnn_tui.cli.options import (
     parse_time,
     resolve_run,
 )
-from cnn_tui.cli.queue import check_queue_options, queue_new
+from cnn_tui.cli.queue import check_queue_options, queue_new, queue_new_series
 from cnn_tui.cli.resume_or_start import find_unfinished, only_name
 from cnn_tui.settings import DEFAULT_OPTIONS, OnHangup, Options, load_settings
 from cnn_tui.settings.run_defaults import with_run_defaults
@@ -180,8 +180,7 @@ def run(  # noqa: PLR0913 - one parameter per option
     }
     settings = [*(overrides or []), *as_overrides(keys)]
     if queued:
-        is_series = bool(repeat > 1 or sweeps or folds)
-        check_queue_options(processes, is_series=is_series, may_resume=bool(resume_or_start))
+        check_queue_options(processes, may_resume=resume_or_start is not None)
     targets = chosen_targets(notify, notify_on, on_end)
     command = masked_words(["cnn-tui", *sys.argv[1:]])
     if repeat > 1 or sweeps or folds is not None:
@@ -202,6 +201,8 @@ def run(  # noqa: PLR0913 - one parameter per option
         )
         where = runs_dir or default_runs_dir(for_new_run=True)
         shown = Shown(options, no_ui=no_ui, as_json=as_json)
+        if queued:
+            _exit(queue_new_series(planned, where, targets))
         _exit(run_series(planned, where, targets, shown, detach=detach))
     request = _make_request(config, like, settings, runs_dir, allow_code=allow_code)
     request = dataclasses.replace(request, name=checked_name(name), command=command, notify=targets)

@@ -76,7 +76,9 @@ def show_run(run: RunDirectory, *, brief: bool = False) -> None:
         console.print(_series_table(state, run))
     path = escaped(str(run.path.absolute()), 500)
     console.print(Text.assemble(("\nSaved in ", "dim"), path))
-    for label, command in _next_commands(state, summary, run) + _series_command(state, run):
+    is_queued = summary.status == "queued"
+    next_commands = (_queued_commands if is_queued else _next_commands)(state, summary, run)
+    for label, command in next_commands + _series_command(state, run):
         console.print(Text.assemble((f"{label:<9}", "dim"), command))
 
 
@@ -122,10 +124,6 @@ def _next_commands(
 ) -> list[tuple[str, str]]:
     """Return labels and commands to run next."""
     watch, resume = command_for("watch", run), command_for("resume", run)
-    if summary.status == "queued":
-        place = queue_place(run, summary.host)
-        text = waiting_text(place, run) if place else f"Queued on {safe_text(summary.host)}"
-        return [(f"{text}. Start it now: ", command_for("queue start", run)), ("Watch:", watch)]
     if summary.status in LIVE and state.imported is None:
         background = " in the background" if state.is_own else ""
         if state.paused:
@@ -147,6 +145,14 @@ def _next_commands(
         ("Predict:", command_for("predict", run, "IMAGE")),
         ("Export:", command_for("export", run, "--to", "onnx")),
     ]
+
+
+def _queued_commands(_: RunState, summary: RunSummary, run: RunDirectory) -> list[tuple[str, str]]:
+    """Return the place of a run in the queue, and labels and commands to run next."""
+    place = queue_place(run, summary.host)
+    text = waiting_text(place, run) if place else f"Queued on {safe_text(summary.host)}"
+    start = command_for("queue start", run)
+    return [(f"{text}. Start it now: ", start), ("Watch:", command_for("watch", run))]
 
 
 def _out_of_fold(state: RunState, run: RunDirectory) -> str:
