@@ -4,11 +4,13 @@ import json
 
 import pytest
 
+from cnn_engine.queue.devices import runs_on
 from cnn_engine.queue.entries import read_entries
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.summary import read_summary
 from cnn_engine.session import holder_process
 from queues import busy
+from runs_for_tests import RunForTests, wait_until
 from terminal import SET_SMALL
 
 ARGUMENTS = ("run", "digits", "--epochs", "1", *SET_SMALL, "--queue")
@@ -55,3 +57,64 @@ def test_queued_run_is_listed_moved_held_and_cancelled(tmp_path, run_cli):
     assert "cnn-tui queue add" in errors
     code, _, errors = run_cli("checkpoint", "a", cwd=tmp_path)
     assert (code, f"{ids[0]} is queued: it is not running" in errors) == (2, True)
+
+
+def test_series_is_one_entry(tmp_path, run_cli):
+    code, out, _ = run_cli(*ARGUMENTS, "--repeat", "2", cwd=tmp_path)
+    (entry,) = read_entries()
+    assert (code, entry.run, entry.is_series) == (0, str(tmp_path / "runs" / out.strip()), True)
+    assert [row["run_id"] for row in json.loads(run_cli("queue", "--json", cwd=tmp_path).out)] == [
+        out.strip()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (("--nproc", "2"), "--queue trains in one process"),
+        (("--resume-or-start", "a"), "--queue cannot be used with --resume-or-start"),
+        (("--time-limit", "1h"), "use --budget with --queue"),
+    ],
+)
+def test_options_that_a_queued_run_cannot_have(tmp_path, run_cli, options, text):
+    code, _, errors = run_cli(*ARGUMENTS, *options, cwd=tmp_path)
+    assert (code, text in errors) == (2, True)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_unwritable_state_directory_is_one_line(tmp_path, run_cli, state_home):
+    (state_home / "cnn-tui").write_text("not a directory")
+    code, out, errors = run_cli(*ARGUMENTS, cwd=tmp_path)
+    assert (code, out) == (5, "")
+    assert len(errors.splitlines()) == 1
+    assert "the queue cannot be written" in errors
+    assert "run --detach" in errors
+    assert not list((tmp_path / "runs").glob("*"))
+    assert run_cli("runs", cwd=tmp_path).code == 0
+
+
+def test_run_that_is_started_by_hand_leaves_the_queue(tmp_path, run_cli):
+    _, out, _ = run_cli(*ARGUMENTS, cwd=tmp_path)
+    other = run_cli(*ARGUMENTS, cwd=tmp_path).out.strip()
+    code, _, errors = run_cli("resume", out.strip(), "--no-ui", cwd=tmp_path)
+    assert code == 0, errors
+    assert [entry.run for entry in read_entries()] == [str(tmp_path / "runs" / other)]
+    code, out, errors = run_cli("run", *ARGUMENTS[1:-1], "--no-ui", cwd=tmp_path)
+    assert code == 0
+    assert "A queued run waits until this run ends" in errors
+
+
+def test_paused_run_frees_its_device_and_goes_on_from_the_queue(tmp_path, run_cli):
+    run = RunForTests(tmp_path / "runs", "train.epochs=100000")
+    run.engine.start()
+    wait_until(lambda: runs_on("cpu"))
+    code, out, _ = run_cli("pause", "--free", run.directory.id, cwd=tmp_path)
+    assert (code, "held in the queue" in out) == (0, True)
+    run.engine.join()
+    assert not runs_on("cpu")
+    assert read_summary(run.directory).queue_position == 0
+    assert "Held in the queue" in run_cli("show", run.directory.id, cwd=tmp_path).out
+    code, out, _ = run_cli("unpause", run.directory.id, cwd=tmp_path)
+    assert out == f"{run.directory.id}: queued 1 for cpu: starts in a moment\n"
+    summary = read_summary(run.directory)
+    assert summary.seconds == pytest.approx(run.live_state.elapsed_seconds)
