@@ -16,11 +16,12 @@ MAX_BYTES = 1_000_000
 MAX_MISTAKES = 20
 """Wrong lines after which a file is taken for something else than TOML."""
 
-LINE = re.compile(r"\(at line (\d+)")
-VALUE = re.compile(r"\s*[\w.\"'-]+\s*=\s*[\w.~/-]+\s*(#.*)?")
+LINE = r"\(at line (\d+)"
+VALUE = r"\s*[\w.\"'-]+\s*=\s*[\w.~/-]+\s*(#.*)?"
 """A key with a value of one word."""
 
-HEADER, ENTRY = re.compile(r"\s*\[([^\[\]]+)\]"), re.compile(r"\s*([\w.\"'\s-]+?)\s*=")
+HEADER, ENTRY = r"\s*\[([^\[\]]+)\]", r"\s*([\w.\"'\s-]+?)\s*="
+"""These are compiled only if there is a mistake."""
 
 
 class SettingsFile(NamedTuple):
@@ -80,13 +81,11 @@ def _parse(path: Path, text: str) -> SettingsFile:
             return SettingsFile(path, tomllib.loads("\n".join(lines)), text, tuple(problems))
         except (ValueError, RecursionError) as error:
             reason = "too deeply nested" if isinstance(error, RecursionError) else str(error)
-            found = LINE.search(reason)
+            found = re.search(LINE, reason)
             index = int(found[1]) - 1 if found else -1
             line = lines[index].strip() if found else ""
             where = f"{path}:{index + 1}" if found else path
-            problems.append(
-                f"{where}: not valid TOML: {LINE.split(reason)[0].strip()}{_hint(line)}"
-            )
+            problems.append(f"{where}: not valid TOML: {reason.partition(' (at ')[0]}{_hint(line)}")
             if not line or line.startswith("["):
                 break
             lines[index] = ""
@@ -95,7 +94,7 @@ def _parse(path: Path, text: str) -> SettingsFile:
 
 def _hint(line: str) -> str:
     """Return how to write a line whose value is a bare word; empty for other lines."""
-    if not VALUE.fullmatch(line):
+    if not re.fullmatch(VALUE, line):
         return ""
     key, _, rest = line.partition("=")
     value = rest.partition("#")[0].strip()
@@ -107,11 +106,11 @@ def _line_number(text: str, key: str) -> int:
     """Return the number of the line of a key, counted from 1; 0 if it is not found."""
     table, header_number = "", 0
     for number, line in enumerate(text.split("\n"), start=1):
-        if header := HEADER.match(line):
+        if header := re.match(HEADER, line):
             table = _plain(header[1])
             if table == key:
                 header_number = number
-        elif (entry := ENTRY.match(line)) and f"{table}.{_plain(entry[1])}".strip(".") == key:
+        elif (entry := re.match(ENTRY, line)) and f"{table}.{_plain(entry[1])}".strip(".") == key:
             return number
     return header_number
 

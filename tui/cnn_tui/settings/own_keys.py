@@ -35,7 +35,7 @@ def _names(value: object) -> str | None:
     names = value if isinstance(value, list) else _split(value) if isinstance(value, str) else []
     if not names or not all(isinstance(name, str) and name for name in names):
         return None
-    if any(map(CONTROL.search, names)):
+    if not CONTROL.isdisjoint("".join(names)):
         return None
     return ",".join(COMMA if name == "," else name.strip() for name in names)
 
