@@ -13,7 +13,7 @@ from cnn_engine.system import threads
 from cnn_tui.cli import app, train
 from cnn_tui.dashboard import launch
 from cnn_tui.headless import run as headless
-from cnn_tui.settings import OnHangup, Options, ThemeName
+from cnn_tui.settings import OnHangup, Options, ThemeName, run_defaults
 from fresh_interpreter import loaded_modules
 from golden import golden_run
 from runs_for_tests import SMALL
@@ -302,6 +302,20 @@ def test_device_of_the_settings_is_recorded_and_changes_no_other_run(
     run_cli("run", "--like", "latest", "--no-ui", cwd=tmp_path)
     assert prepared[-1][0] == before
     assert before.device == "auto"
+
+
+def test_default_device_that_this_machine_lacks_is_an_error_with_its_place(
+    tmp_path, run_cli, write, prepared, monkeypatch
+):
+    monkeypatch.setattr(run_defaults, "may_exist", lambda _: False)
+    path = write('[run]\ndevice = "cuda"\n')
+    assert run_cli("run", "digits", "--no-ui", cwd=tmp_path) == (
+        2,
+        "",
+        f"cnn-tui: {path}:2: run.device: there is no 'cuda' device here; change the setting, or "
+        "use --device auto\n",
+    )
+    assert run_cli("run", "digits", "--no-ui", "--device", "cpu", cwd=tmp_path).code == 0
 
 
 def test_thread_count_of_the_settings_is_that_of_the_training(
