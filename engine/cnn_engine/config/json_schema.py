@@ -21,6 +21,8 @@ def config_schema() -> dict[str, Any]:
     for name, table in found["$defs"].items():
         for key, field in table["properties"].items():
             table["properties"][key] = _without_null(field) | {"description": texts[name, key]}
+    for table in found["properties"].values():
+        table.pop("default", None)  # repeats those of its keys
     names = found["$defs"]["ModelConfig"]["properties"]["name"]
     names["anyOf"] = [{"enum": list(BUILT_IN_MODELS)}, {"pattern": r"^[\w.]+:\w+$"}]
     del found["title"]
