@@ -92,11 +92,15 @@ class _Receiver:
 class Notifier:
     """Sends the messages of one session of a run. No method raises an exception."""
 
-    def __init__(self, run: RunDirectory, *, is_in_series: bool = False) -> None:
-        """Read the targets of a run, and prepare to send.
+    def __init__(
+        self, run: RunDirectory, known: Targets = NO_TARGETS, *, is_in_series: bool = False
+    ) -> None:
+        """Prepare to send.
 
         Args:
             run: The run.
+            known: Its targets; empty to read them. Not all file systems can keep them private, so
+                that they can be read again.
             is_in_series: True if it is trained as part of a series, whose end has a message of its
                 own; only alarms and a failure of the run are worth one then.
         """
@@ -104,7 +108,7 @@ class Notifier:
         self._targets, self._problem = NO_TARGETS, ""
         self._receivers: list[_Receiver] = []
         try:
-            targets = read_targets(run)
+            targets = known or read_targets(run)
             self._targets = targets.in_series() if is_in_series else targets
             self._receivers = _start_receivers(run, self._targets)
         except Exception as error:  # noqa: BLE001 - the run is trained all the same

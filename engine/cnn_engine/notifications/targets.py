@@ -20,8 +20,6 @@ EventName: TypeAlias = Literal["done", "failed", "stopped", "alarm"]
 
 EVENT_NAMES: tuple[EventName, ...] = get_args(EventName)
 
-FILE_NAME = "notify.json"
-
 PRIVATE = 0o600
 """Mode of the file: URLs are secrets, and the command is executed."""
 
@@ -104,7 +102,7 @@ def write_targets(run: RunDirectory, targets: Targets) -> None:
     Raises:
         StorageError: they cannot be written.
     """
-    path = run.path / FILE_NAME
+    path = run.notify
     try:
         if not targets:
             path.unlink(missing_ok=True)
@@ -122,7 +120,7 @@ def read_targets(run: RunDirectory) -> Targets:
         StorageError: they cannot be read, or another user or another directory has written them:
             a copied run must not execute commands of whoever made it.
     """
-    path = run.path / FILE_NAME
+    path = run.notify
     fix = "give --notify and --on-end again"
     try:
         with open_regular(path) as file:

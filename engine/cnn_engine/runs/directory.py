@@ -89,6 +89,11 @@ class RunDirectory:
         return self.path / "marks.json"
 
     @property
+    def notify(self) -> Path:
+        """Path of the receivers of messages about the run."""
+        return self.path / "notify.json"
+
+    @property
     def console(self) -> Path:
         """Path of the captured output."""
         return self.path / "console.log"

@@ -388,8 +388,9 @@ class Engine:
             with self._recorder:
                 self._start_time = time.monotonic()
                 self._record_start()
-                run, is_in_series = self._recorder.run, self.is_in_series
-                self._notifier = Notifier(run, is_in_series=is_in_series)
+                self._notifier = Notifier(
+                    self._recorder.run, self._request.notify, is_in_series=self.is_in_series
+                )
                 self._recorder.observer = self._notifier.observe
                 outcome = self._outcome = self._train_and_catch()
                 if outcome is None:

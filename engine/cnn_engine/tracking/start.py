@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnn_engine.config.limits import MAX_EPOCHS
 from cnn_engine.errors import ConfigError, RunsDirError, StorageError
-from cnn_engine.notifications.targets import FILE_NAME, targets_of_environment, write_targets
-from cnn_engine.notifications.variables import STATUS_VARIABLE
+from cnn_engine.notifications.variables import COMMAND_VARIABLE, STATUS_VARIABLE, URL_VARIABLE
 from cnn_engine.runlog.events import FORMAT, LOOP_TABLE, Event, RunResumed, RunStarted
 from cnn_engine.runlog.flat_config import config_values, flat_config, planned_epochs
 from cnn_engine.runlog.roles import Role
@@ -331,16 +330,17 @@ def _make_notifier(recorder: Recorder) -> "Notifier | None":
     The receivers are those of environment variables, else those of an earlier session.
     """
     run = recorder.run
+    if not {URL_VARIABLE, COMMAND_VARIABLE} & os.environ.keys() and not run.notify.exists():
+        return None
+    # Imported here, as few runs need it.
+    from cnn_engine.notifications.notifier import Notifier  # noqa: PLC0415
+    from cnn_engine.notifications.targets import targets_of_environment, write_targets  # noqa: PLC0415
+
     try:
-        targets = targets_of_environment(os.environ)
-        if targets:
+        if targets := targets_of_environment(os.environ):
             write_targets(run, targets)
     except (ConfigError, StorageError) as error:
         say(f"{error}; training goes on")
-    if not (run.path / FILE_NAME).exists():
-        return None
-    from cnn_engine.notifications.notifier import Notifier  # noqa: PLC0415 - few runs need it
-
     notifier = Notifier(run)
     recorder.observer = notifier.observe
     return notifier

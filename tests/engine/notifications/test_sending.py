@@ -206,7 +206,11 @@ def test_unreadable_targets_are_one_notice(tmp_path):
     run = golden_run(tmp_path, "completed")
     (run.path / "notify.json").write_text("{}")
     state, _ = read_state(run)
+    (run.path / "notify.json").chmod(0o777)  # as on a file system without modes
     assert "is not private" in Notifier(run).end(state, state.finished)
+    command = Targets(on_end=f"touch {tmp_path}/executed")
+    assert Notifier(run, command).end(state, state.finished) == ""
+    assert (tmp_path / "executed").exists()
 
 
 def test_a_few_alarms_are_sent_each_once(tmp_path, webhook):
