@@ -40,7 +40,6 @@ def hold_stop_signals() -> None:
 
     A second SIGINT or SIGTERM before that quits.
     """
-    _held.clear()
     for number in STOP_SIGNALS:
         signal.signal(number, _hold)
 
