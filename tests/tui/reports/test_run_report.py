@@ -14,6 +14,7 @@ from cnn_engine.runlog.events import (
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.runs.summary import read_summary
 from cnn_tui.reports.run import show_run
+from cnn_tui.reports.runs import CURVE_WIDTH
 from golden import add_events, golden_run, running_run, set_local_host
 from loops_for_tests import classifier, finished, loop_run
 from recorded_loops import LoopForTests
@@ -157,3 +158,16 @@ def test_output_to_a_pipe_is_not_padded(tmp_path, run_cli, command):
     )
     assert code == 0
     assert not [line for line in out.splitlines() if line != line.rstrip()]
+
+
+def test_runs_can_have_a_column_with_curves(tmp_path, run_cli):
+    golden_run(tmp_path, "completed", "1124-0412-amber")
+    golden_run(tmp_path, "failed", "1124-0412-ash")
+    code, out, _ = run_cli("runs", "--curves", "--runs-dir", ".", cwd=tmp_path)
+    assert code == 0
+    heading, *rows = out.splitlines()
+    start = heading.index("val loss")
+    curves = {row.split()[0]: row[start : start + CURVE_WIDTH].strip() for row in rows}
+    assert curves["1124-0412-amber"][0] == "█"  # the first epoch has the highest loss
+    assert len(curves["1124-0412-amber"]) == CURVE_WIDTH
+    assert "val loss" not in run_cli("runs", "--runs-dir", ".", cwd=tmp_path)[1]

@@ -15,7 +15,7 @@ from cnn_tui.text.json import to_json
 from cnn_tui.text.safe import escaped
 
 
-def list_runs(
+def list_runs(  # noqa: PLR0913 - one parameter per option
     runs_dir: RunsDir = None,
     filter_: Annotated[
         str,
@@ -37,6 +37,9 @@ def list_runs(
     groups: Annotated[
         bool,
         typer.Option("--groups", help="List each series in one line instead, with mean ± std."),
+    ] = False,
+    curves: Annotated[
+        bool, typer.Option("--curves", help="Add a column with the validation losses as curves.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -70,7 +73,7 @@ def list_runs(
     elif selected.runs:
         from cnn_tui.reports.runs import print_runs
 
-        print_runs(selected.runs, selected.columns)
+        print_runs(selected.runs, selected.columns, curves=curves)
     elif found.runs:
         text = f"None of {len(found.runs):,} runs in {directory} matches: {filter_}"
         print(f"cnn-tui: {escaped(text, 4000)}", file=sys.stderr)

@@ -10,6 +10,7 @@ from cnn_engine.runs.summary import RunSummary
 from cnn_tui.terminal.ascii import for_locale
 from cnn_tui.terminal.environment import terminal_columns
 from cnn_tui.text.columns import MAX_NAME_LENGTH, columns_with
+from cnn_tui.text.curves import curve_text
 from cnn_tui.text.numbers import date, duration
 from cnn_tui.text.safe import safe_text
 from cnn_tui.text.spreads import spread_text
@@ -17,28 +18,36 @@ from cnn_tui.text.width import Justify, pad, widest
 
 GAP = "  "
 
+CURVE_WIDTH = 12
+CURVE_POSITION = 4
+"""Columns before the curve, which also a narrow terminal shows: run, status, config, epochs."""
+
 UNLIMITED = sys.maxsize
 """Columns if stdout is not a terminal."""
 
 
-def print_runs(runs: Sequence[RunSummary], extra_columns: Sequence[RunColumn] = ()) -> None:
+def print_runs(
+    runs: Sequence[RunSummary], extra_columns: Sequence[RunColumn] = (), *, curves: bool = False
+) -> None:
     """Print a table of runs; on a terminal, as many columns as fit.
 
     Args:
         runs: At least one run.
         extra_columns: Columns after the usual ones.
+        curves: Add a column with the validation losses as sparklines.
     """
-    columns = columns_with(extra_columns)
-    _print_table(
-        [
-            _TextColumn(
-                [column.heading, *map(column.cell, runs)],
-                column.justify,
-                is_needed=column.source.key == "run",
-            )
-            for column in columns
-        ]
-    )
+    columns = [
+        _TextColumn(
+            [column.heading, *map(column.cell, runs)],
+            column.justify,
+            is_needed=column.source.key == "run",
+        )
+        for column in columns_with(extra_columns)
+    ]
+    if curves:
+        cells = [curve_text(run, CURVE_WIDTH) for run in runs]
+        columns.insert(CURVE_POSITION, _TextColumn(["val loss", *cells]))
+    _print_table(columns)
 
 
 def print_groups(groups: Sequence[RunGroup]) -> None:

@@ -6,10 +6,10 @@ from textual.content import Content
 
 from cnn_engine.runlog.best_metric import VAL_LOSS, best_metric
 from cnn_engine.runs.summary import RunSummary
-from cnn_tui.charts.blocks import sparkline
 from cnn_tui.dashboard.widgets.panel import Panel
 from cnn_tui.dashboard.widgets.run_header import BADGES
 from cnn_tui.text.columns import series_text, setting_text
+from cnn_tui.text.curves import curve_text
 from cnn_tui.text.numbers import date, decimal, duration, out_of, percent
 from cnn_tui.text.queue import status_text
 from cnn_tui.text.safe import safe_text
@@ -99,11 +99,8 @@ def _metrics(run: RunSummary) -> list[Content]:
 
 
 def _curve(run: RunSummary, width: int) -> list[Content]:
-    losses = [float("nan") if loss is None else loss for loss in run.val_losses]
-    if len(losses) < 2:
-        return []
-    spark = sparkline(losses, width - LABEL_WIDTH)
-    return [_line("val loss", (spark, "$secondary"))]
+    curve = curve_text(run, width - LABEL_WIDTH)
+    return [_line("val loss", (curve, "$secondary"))] if curve else []
 
 
 def _facts(run: RunSummary) -> list[Content]:
