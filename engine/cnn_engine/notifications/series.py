@@ -7,7 +7,7 @@ from cnn_engine.notifications.message import Message, make_message, on_host, pla
 from cnn_engine.notifications.notifier import Notifier
 from cnn_engine.notifications.targets import EventName
 from cnn_engine.runs.directory import RunDirectory
-from cnn_engine.runs.hints import command_for, command_in
+from cnn_engine.runs.hints import command_in
 from cnn_engine.runs.summary import RunSummary
 from cnn_engine.texts import duration, percent
 
@@ -62,11 +62,12 @@ def _message(
         spread = "" if deviation is None else f" ± {100 * deviation:.2f}"
         lines.append(f"Mean test accuracy {percent(average, 2)}{spread}")
     lines += [_run_line(summary) for summary in summaries[-MAX_RUNS:]]
-    resume = command_for("resume", RunDirectory(first.path.parent / summaries[-1].run_id))
-    if event == "stopped":
-        lines.append(f"Resume the last run{place()}: {resume}")
-    show = command_in(first.path.parent, "runs")
-    lines.append(f"List the runs{place()}: {show}")
+    group = f"group:{first.id}"
+    resume = command_in(first.path.parent, "resume", group) if done < planned else ""
+    if resume:
+        lines.append(f"Resume it{place()}: {resume}")
+    show = command_in(first.path.parent, "show", group)
+    lines.append(f"Show it{place()}: {show}")
     values = {
         "run": first.id,
         "group": first.id,
@@ -81,7 +82,7 @@ def _message(
         "test_accuracy_deviation": deviation,
         "error": next((summary.error for summary in summaries if summary.error), ""),
         "show": show,
-        "resume": resume if event == "stopped" else "",
+        "resume": resume,
     }
     return make_message(event, f"Series {preset}: {event}, {counted}", lines, values)
 

@@ -102,7 +102,8 @@ def test_wrong_option_is_refused_before_training(tmp_path, run_cli, options, exp
 
 
 def test_series_tells_its_end_once_and_failures_at_once(tmp_path, webhook, run_cli):
-    sweep = ("--sweep", "optimizer.lr=1e-3,1e30", "--notify", webhook.url())
+    url = webhook.url(f"ok/{SECRET}")
+    sweep = ("--sweep", "optimizer.lr=1e-3,1e30", "--notify", url)
     command = f'echo "$CNN_TUI_STATUS" >> {tmp_path}/statuses'
     result = run_cli("run", "digits", *SHORT[1:], *sweep, "--on-end", command, cwd=tmp_path)
     assert result.code == 4
@@ -114,6 +115,11 @@ def test_series_tells_its_end_once_and_failures_at_once(tmp_path, webhook, run_c
     assert "training loss became" in series["text"]
     assert (tmp_path / "statuses").read_text() == "failed\n"
     assert read_targets(first) == read_targets(second)
+    assert f"cnn-tui resume group:{first.id}" in series["text"]
+    assert series["show"] == f"cnn-tui show group:{first.id}"
+    files = [path for path in (tmp_path / "runs").rglob("*") if path.is_file()]
+    secret = {path.name for path in files if SECRET.encode() in path.read_bytes()}
+    assert secret == {"notify.json"}
 
 
 def test_background_run_reads_its_receivers(tmp_path, webhook, monkeypatch):
