@@ -1,7 +1,6 @@
 """Queues for tests: entries, holders that are real processes, and devices that are busy."""
 
 import os
-import signal
 import subprocess
 import sys
 from contextlib import contextmanager, suppress
@@ -10,10 +9,11 @@ import psutil
 
 from cnn_engine.queue.devices import take_device
 from cnn_engine.queue.files import queue_directory
-from cnn_engine.session import holder_process
 from cnn_engine.session.queueing import queue_run
 from cnn_engine.session.request import Request
 from runs_for_tests import SMALL
+
+HOLDER = "cnn_engine.session.holder"
 
 
 def request(*overrides, name="", epochs=1):
@@ -43,9 +43,7 @@ def holders():
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):
-            if holder_process.MODULE in process.cmdline() and path in (
-                file.path for file in process.open_files()
-            ):
+            if HOLDER in process.cmdline() and path in (file.path for file in process.open_files()):
                 found.append(process)
     return found
 
@@ -53,11 +51,5 @@ def holders():
 def run_holder():
     """Start a holder as a child of this process."""
     return subprocess.Popen(
-        [sys.executable, "-m", holder_process.MODULE], stdin=subprocess.DEVNULL, env=os.environ
+        [sys.executable, "-m", HOLDER], stdin=subprocess.DEVNULL, env=os.environ
     )
-
-
-def kill(process):
-    """Kill a process without a word, as a machine that loses its power does."""
-    process.send_signal(signal.SIGKILL)
-    process.wait()
