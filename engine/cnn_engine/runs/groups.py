@@ -18,7 +18,7 @@ METRICS = ("best_val_loss", "best_val_accuracy", "test_accuracy", "tta_accuracy"
 
 LOWER_IS_BETTER = frozenset({"best_val_loss", "test_loss", "seconds"})
 
-GroupStatus: TypeAlias = Literal["running", "done", "incomplete"]
+GroupStatus: TypeAlias = Literal["running", "queued", "done", "incomplete"]
 
 NAME_ENDING = re.compile(r"(?:^| )(?:\w+(?:\.\w+)+=.*)?(?:^| )?(?:seed \d+|fold \d+/\d+)$")
 """End of the name of each run of a series, after the name of the series."""
@@ -97,12 +97,19 @@ class RunGroup:
         """The status of all runs together."""
         if self.is_trained or any(run.status in LIVE for run in self.runs):
             return "running"
+        if self.queued is not None:
+            return "queued"
         return "done" if self.done == self.planned else "incomplete"
 
     @property
     def live(self) -> RunSummary | None:
         """The run that is trained now."""
         return next((run for run in self.runs if run.status in LIVE), None)
+
+    @property
+    def queued(self) -> RunSummary | None:
+        """The run by which the series waits in the queue; None if it does not."""
+        return next((run for run in self.runs if run.status == "queued"), None)
 
     @cached_property
     def name(self) -> str:
@@ -158,9 +165,9 @@ class RunGroup:
     def summary(self) -> RunSummary:
         """Means of the best setting in the form of a run's summary, by which a group is sorted."""
         first = self.runs[0]
-        live = self.live
+        shown = self.live or self.queued
         ends = {run.status for run in self.runs if run.status != "done"}
-        status: RunStatus = live.status if live else next(iter(sorted(ends)), "done")
+        status: RunStatus = shown.status if shown else next(iter(sorted(ends)), "done")
 
         def average(metric: str) -> float | None:
             spread = self.best(metric)
@@ -170,6 +177,7 @@ class RunGroup:
             first,
             name=self.name,
             status=status,
+            queue_position=self.queued.queue_position if self.queued else None,
             seconds=sum(run.seconds for run in self.runs),
             epochs_done=self.done,
             epochs=self.planned,
@@ -242,13 +250,21 @@ def find_groups(runs: Iterable[RunSummary], runs_dir: Path) -> dict[str, RunGrou
         if run.group:
             by_group.setdefault(run.group, []).append(run)
     return {
-        group: RunGroup(
-            group,
-            tuple(sorted(members, key=lambda run: (run.member, run.started, run.run_id))),
-            is_trained(RunDirectory(runs_dir / group)),
+        group: _with_status(
+            RunGroup(
+                group, tuple(sorted(members, key=lambda run: (run.member, run.started, run.run_id)))
+            ),
+            runs_dir,
         )
         for group, members in by_group.items()
     }
+
+
+def _with_status(group: RunGroup, runs_dir: Path) -> RunGroup:
+    """Return a group that knows whether it is trained between two of its runs."""
+    if group.status == "incomplete" and is_trained(RunDirectory(runs_dir / group.id)):
+        return replace(group, is_trained=True)
+    return group
 
 
 def _value(run: RunSummary, table: str, key: str) -> Any:  # noqa: ANN401 - any config value

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -41,9 +41,7 @@ def select_runs(
     parsed = parse(filter_, runs)
     sort_column = find_sort_column(sort, runs)
     matching = [run for run in runs if parsed.matches(run)]
-    ordered = _sorted(matching, sort_column, descending=sort.startswith("-"))
-    if sort_column.key == "started":
-        ordered = _with_queue(ordered, first=sort.startswith("-"))
+    ordered = sort_runs(matching, sort_column, descending=sort.startswith("-"))
     columns = dict.fromkeys([*parsed.columns, sort_column])
     return RunSelection(ordered, tuple(columns), sort_column)
 
@@ -68,8 +66,19 @@ def find_sort_column(sort: str, runs: Sequence[RunSummary]) -> RunColumn:
         raise ConfigError(f"sort: {error}") from None
 
 
+def sort_runs(
+    runs: Iterable[RunSummary], column: RunColumn, *, descending: bool
+) -> tuple[RunSummary, ...]:
+    """Return runs sorted by a column; those without a value come last.
+
+    By the time of the start, queued runs are the newest, in the order in which they start.
+    """
+    ordered = _sorted(runs, column, descending=descending)
+    return _with_queue(ordered, first=descending) if column.key == "started" else ordered
+
+
 def _sorted(
-    runs: list[RunSummary], column: RunColumn, *, descending: bool
+    runs: Iterable[RunSummary], column: RunColumn, *, descending: bool
 ) -> tuple[RunSummary, ...]:
     keyed, missing = [], []
     for run in runs:

@@ -11,7 +11,7 @@ from typing import Protocol
 from cnn_engine.config.presets import from_dict
 from cnn_engine.errors import ConfigError, RunHeldError, StorageError, UserError
 from cnn_engine.notifications.series import notify_series
-from cnn_engine.notifications.targets import Targets, write_targets
+from cnn_engine.notifications.targets import NO_TARGETS, Targets, write_targets
 from cnn_engine.queue.devices import DeviceLock
 from cnn_engine.runs.directory import RunDirectory, create_run
 from cnn_engine.runs.hints import command_in
@@ -331,14 +331,14 @@ def start_series_in_background(plan: SeriesPlan, runs_dir: Path, targets: Target
     return first
 
 
-def resume_series_in_background(first: RunDirectory, targets: Targets) -> None:
+def resume_series_in_background(first: RunDirectory) -> None:
     """Start a background process that trains what is missing of a series, and return at once.
 
     Raises:
         UserError: as `resume_series`.
         StorageError: the process cannot be started.
     """
-    series = resume_series(first, targets, allow_code=True)
+    series = resume_series(first, NO_TARGETS, allow_code=True)  # the process reads the targets
     try:
         spawn_series(first, series.hand_over())
     finally:

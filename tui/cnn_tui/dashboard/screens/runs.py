@@ -3,6 +3,8 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from textual import getters, on, work
@@ -17,6 +19,7 @@ from cnn_engine.errors import ConfigError, UserError
 from cnn_engine.runs.columns import RunColumn
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.filter import parse
+from cnn_engine.runs.groups import RunGroup, find_groups, find_live
 from cnn_engine.runs.hints import command_in, how_to_stop
 from cnn_engine.runs.queue_places import queue_place
 from cnn_engine.runs.queued import cancel, move_up
@@ -40,6 +43,7 @@ from cnn_tui.dashboard.screens.run_edits import RunEdits
 from cnn_tui.dashboard.screens.screen import DashboardScreen
 from cnn_tui.dashboard.widgets.filter_line import FilterLine
 from cnn_tui.dashboard.widgets.key_bar import KeyBar
+from cnn_tui.dashboard.widgets.runs.rows import make_rows
 from cnn_tui.dashboard.widgets.runs.run_details import DetailedRun, RunDetails
 from cnn_tui.dashboard.widgets.runs.run_table import RunTable, RunTableContent
 from cnn_tui.live.threads import in_thread
@@ -56,21 +60,11 @@ READ_TO_SHOW_RATIO = 10
 
 DEFAULT_SORT = "-started"
 
-NEEDS_RUN = frozenset(
-    [
-        "open",
-        "select",
-        "copy",
-        "star",
-        "rename",
-        "edit_note",
-        "edit_tags",
-        "delete",
-        "resume",
-        "clone",
-    ]
-)
+NEEDS_ROW = frozenset(["open", "select", "star", "edit_tags", "delete", "resume"])
 """Actions that are disabled while the table is empty."""
+
+NEEDS_RUN = frozenset(["copy", "rename", "edit_note", "clone"])
+"""Actions that are disabled unless a run is under the cursor."""
 
 FOR_QUEUED = frozenset(["queue_up", "queue_cancel"])
 """Keys that only change queued runs."""
@@ -126,6 +120,11 @@ class RunsScreen(DashboardScreen):
         super().__init__()
         self._runs_dir = runs_dir
         self._list = RunList(runs_dir)
+        self._groups: dict[str, RunGroup] = {}
+        self._matching: tuple[RunSummary, ...] = ()
+        """Runs that the filter matches, in the order of the list."""
+        self._opened: frozenset[str] = frozenset()
+        """Ids of the series whose runs are shown."""
         self._reading, self._editing = asyncio.Lock(), asyncio.Lock()
         """Held while the list is read, and while a run is changed."""
         self._next_show_time = 0.0
@@ -163,11 +162,13 @@ class RunsScreen(DashboardScreen):
                     return
                 if time.monotonic() > self._next_show_time:
                     self._list.sort()
+                    self._find_groups()
                     self.show()
         if any(run.status == "queued" for run in self._list.runs):
             await in_thread(start_holder)  # it may have been killed
         if not self.is_open:
             return
+        await in_thread(self._find_groups)
         self.show()
         if not self._list.runs:
             hint = "No runs yet. Start one with {runs.new}, or quit with {runs.quit} and type:"
@@ -187,7 +188,11 @@ class RunsScreen(DashboardScreen):
         """Show a change made in this screen, without waiting for the next regular read."""
         async with self._reading:
             await in_thread(self._list.refresh)
+            await in_thread(self._find_groups)
         self.show(is_reply=True)
+
+    def _find_groups(self) -> None:
+        self._groups = find_groups(self._list.runs, self._runs_dir)
 
     # Showing.
 
@@ -200,7 +205,7 @@ class RunsScreen(DashboardScreen):
         start = time.monotonic()
         if not self.can_draw(is_reply=is_reply):
             return
-        shown = (self._list.runs, self.filter_text, self.sort)
+        shown = (self._list.runs, self.filter_text, self.sort, self._opened, self._groups)
         if shown != self._shown:
             self._shown = shown
             self._show_selection(self._select())
@@ -222,18 +227,20 @@ class RunsScreen(DashboardScreen):
     def _show_selection(self, selection: RunSelection) -> None:
         self.set_class(not self._list.runs, "-empty")
         self.rows.selected &= {run.run_id for run in self._list.runs}
+        self._matching = selection.runs
+        is_descending = self.sort.startswith("-")
         content = RunTableContent(
-            runs=selection.runs,
+            rows=make_rows(selection, self._groups, self._opened, is_descending=is_descending),
             extra_columns=selection.columns,
             sort_column=selection.sort_column,
-            is_descending=self.sort.startswith("-"),
+            is_descending=is_descending,
         )
         self.rows.show(content)
         self._show_details()
 
     def _show_title(self) -> None:
-        rows, runs = self.rows, self._list.runs
-        count = f"{len(rows.runs):,} of {len(runs):,}" if self.filter_text else f"{len(runs):,}"
+        rows, runs, matching = self.rows, self._list.runs, self._matching
+        count = f"{len(matching):,} of {len(runs):,}" if self.filter_text else f"{len(runs):,}"
         noun = "run" if len(runs) == 1 else "runs"
         parts = [("cnn-tui", "bold $primary"), (f"  {count} {noun}", "$foreground")]
         if self.filter_text:
@@ -247,10 +254,13 @@ class RunsScreen(DashboardScreen):
 
     @on(RunTable.Moved)
     def _show_details(self) -> None:
-        rows = self.rows
-        below = rows.cursor + 1 if rows.cursor + 1 < len(rows.runs) else rows.cursor - 1
-        other = rows.runs[below] if len(rows.runs) > 1 else None
-        self.details.show(DetailedRun(rows.current, other))
+        table = self.rows
+        below = table.rows[table.cursor + 1 :]
+        above = reversed(table.rows[: table.cursor])
+        others = (row.run for row in chain(below, above) if row.group is None)
+        run = table.current
+        other = next(others, None) if run else None
+        self.details.show(DetailedRun(run, other, table.current_group))
 
     # The filter.
 
@@ -330,10 +340,16 @@ class RunsScreen(DashboardScreen):
     # The cursor and the selection.
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        """Return None for actions that need a run while there is none."""
-        if action in NEEDS_RUN and self.is_mounted and self.rows.current is None:
-            return None
-        return True
+        """Return None for actions that need a run or a series while there is none."""
+        if not self.is_mounted:
+            return True
+        group = self.rows.current_group
+        is_lacking = (
+            (action in NEEDS_ROW and self.rows.current_row is None)
+            or (action in NEEDS_RUN and self.rows.current is None)
+            or (action == "watch" and not (group and group.status == "running"))
+        )
+        return None if is_lacking else True
 
     def is_useless(self, key: Key) -> bool:
         """Return True for keys of queued runs while the run under the cursor is not queued."""
@@ -346,8 +362,15 @@ class RunsScreen(DashboardScreen):
     @property
     def _is_on_queued(self) -> bool:
         """True if the run under the cursor is queued."""
-        run = self.rows.current if self.is_mounted else None
-        return run is not None and run.status == "queued"
+        return self.is_mounted and self._current_queued is not None
+
+    @property
+    def _current_queued(self) -> RunSummary | None:
+        """The run under the cursor, or that of the series there, if it is queued."""
+        run, group = self.rows.current, self.rows.current_group
+        if group is not None:
+            return group.queued
+        return run if run is not None and run.status == "queued" else None
 
     def action_move(self, rows: int) -> None:
         """Move the cursor."""
@@ -358,18 +381,19 @@ class RunsScreen(DashboardScreen):
         self.rows.page(pages)
 
     def action_select(self) -> None:
-        """Select or unselect the run under the cursor."""
+        """Select or unselect the run or the series under the cursor."""
         self.rows.toggle_selected()
         self._show_title()
 
     def _targets(self) -> list[RunSummary]:
-        """Return the selected runs, or else the one under the cursor."""
-        selected = [run for run in self.rows.runs if run.run_id in self.rows.selected]
-        return selected or ([self.rows.current] if self.rows.current else [])
+        """Return the selected runs, or else the one or the series under the cursor."""
+        selected = [run for run in self._matching if run.run_id in self.rows.selected]
+        row = self.rows.current_row
+        return selected or (list(row.runs) if row else [])
 
     def action_compare(self) -> None:
         """Show the selected runs side by side, in the order of the list."""
-        selected = [run for run in self.rows.runs if run.run_id in self.rows.selected]
+        selected = [run for run in self._matching if run.run_id in self.rows.selected]
         if not 2 <= len(selected) <= MAX_RUNS:
             self.report(f"Select 2 to {MAX_RUNS} runs with the space bar, then compare them")
         else:
@@ -377,9 +401,35 @@ class RunsScreen(DashboardScreen):
 
     @on(RunTable.Opened)
     def action_open(self) -> None:
-        """Open the run under the cursor."""
-        if self.rows.current is not None:
-            self.open(RunScreen(self._edits.directory(self.rows.current)))
+        """Open the run under the cursor; open or fold a series."""
+        row = self.rows.current_row
+        if row is not None and row.group is not None:
+            self.action_fold(row.is_open)
+        elif row is not None:
+            self.open(RunScreen(self._edits.directory(row.run)))
+
+    def action_fold(self, is_folded: bool) -> None:
+        """Fold the series under the cursor, or that of the run there; or show its runs."""
+        row = self.rows.current_row
+        if row is None or not (row.group or row.is_member):
+            return
+        group = row.group.id if row.group else row.run.group
+        if is_folded:
+            self.rows.go_to_group(group)
+        self._opened = self._opened - {group} if is_folded else self._opened | {group}
+        self.show(is_reply=True)
+
+    def action_watch(self) -> None:
+        """Open the run of the series that is trained, and then the next one."""
+        group = self.rows.current_group
+        if group is None:
+            return
+        if group.live is None:
+            self.report("No run of this series is running now")
+            return
+        screen = RunScreen(self._edits.directory(group.live))
+        screen.find_next = partial(find_live, self._runs_dir, group.id)
+        self.open(screen)
 
     def action_back(self) -> None:
         """Clear the filter or the selection."""
@@ -464,15 +514,17 @@ class RunsScreen(DashboardScreen):
     @work
     async def action_resume(self) -> None:
         """Resume the run in the background, and open it."""
-        run = self.rows.current
-        if run is None:
+        run, group = self.rows.current, self.rows.current_group
+        if (queued := self._current_queued) is not None:
+            await self._start_queued(self._edits.directory(queued))
+        elif group is not None:
+            await self._resume_series(group)
+        elif run is None:
             return
-        if run.status in LIVE:
+        elif run.status in LIVE:
             self.report(
                 f"{run.run_id} is already running; {shown_key(self.app, 'runs.open')} opens it"
             )
-        elif run.status == "queued":
-            await self._start_queued(self._edits.directory(run))
         elif run.status == "done" and run.is_own:
             epochs = str(run.epochs + 10)
             command = command_for("resume", self._edits.directory(run), "--epochs", epochs)
@@ -506,11 +558,23 @@ class RunsScreen(DashboardScreen):
 
     def _queued_run(self) -> RunDirectory | None:
         """Return the run under the cursor if it is queued; else report that it is not."""
-        run = self.rows.current
-        if run is not None and run.status == "queued":
+        if (run := self._current_queued) is not None:
             return self._edits.directory(run)
         self.report("Only queued runs; in the form for a new run, ctrl+t puts it into the queue")
         return None
+
+    async def _resume_series(self, group: RunGroup) -> None:
+        """Train what is missing of a series in the background."""
+        if group.status == "running":
+            key = shown_key(self.app, "runs.watch")
+            self.report(f"This series is already running; {key} watches it")
+            return
+        from cnn_engine.session.series import resume_series_in_background  # noqa: PLC0415 - imports pydantic
+
+        first = RunDirectory(self._runs_dir / group.id)
+        if await self._try(lambda: resume_series_in_background(first)):
+            missing = group.planned - group.done
+            self.report(f"Training {missing} of {group.planned} runs in the background")
 
     @work
     async def action_clone(self) -> None:

@@ -1,18 +1,21 @@
-"""Details of a run: results, origin, and config differences to the next run in the list."""
+"""Details of a run: results, origin, config differences to the next run; or of a series."""
 
 from typing import NamedTuple
 
 from textual.content import Content
 
 from cnn_engine.runlog.best_metric import VAL_LOSS, best_metric
+from cnn_engine.runs.groups import RunGroup
 from cnn_engine.runs.summary import RunSummary
 from cnn_tui.dashboard.widgets.panel import Panel
 from cnn_tui.dashboard.widgets.run_header import BADGES
+from cnn_tui.dashboard.widgets.runs.rows import GROUP_BADGES
 from cnn_tui.text.columns import series_text, setting_text
 from cnn_tui.text.curves import curve_text
 from cnn_tui.text.numbers import date, decimal, duration, out_of, percent
 from cnn_tui.text.queue import status_text
 from cnn_tui.text.safe import safe_text
+from cnn_tui.text.spreads import spread_text
 from cnn_tui.text.width import cut, wrap
 
 LABEL_WIDTH = 9
@@ -22,10 +25,11 @@ MAX_SERIES = 12
 
 
 class DetailedRun(NamedTuple):
-    """A run, and the run that its config is compared with."""
+    """A run, and the run that its config is compared with; or a series."""
 
     run: RunSummary | None
     baseline: RunSummary | None
+    group: RunGroup | None = None
 
 
 class RunDetails(Panel[DetailedRun]):
@@ -44,7 +48,9 @@ class RunDetails(Panel[DetailedRun]):
 
     def draw(self, runs: DetailedRun, width: int, height: int) -> list[Content]:
         """Return as many lines as fit."""
-        run, baseline = runs
+        run, baseline, group = runs
+        if group is not None:
+            return _group_lines(group, width)[:height]
         if run is None:
             return []
         glyph, style = BADGES[run.status]
@@ -68,6 +74,42 @@ class RunDetails(Panel[DetailedRun]):
         if baseline is not None:
             lines += [Content(""), *_differences(run, baseline)]
         return lines[:height]
+
+
+def _group_lines(group: RunGroup, width: int) -> list[Content]:
+    """Return the status of a series, mean and deviation of each setting, and its origin."""
+    glyph, style = GROUP_BADGES[group.status]
+    summary = group.summary
+    lines = [
+        Content.styled(safe_text(group.name or group.id, width), "bold"),
+        Content.assemble(
+            (f"{glyph} {group.status}", style),
+            (f"  {group.done} of {group.planned} runs, {duration(summary.seconds)}", "$muted"),
+        ),
+    ]
+    if group.live is not None:
+        number = group.runs.index(group.live) + 1
+        epochs = out_of(group.live.epochs_done, group.live.epochs, " of ")
+        lines.append(Content.styled(f"run {number} of {group.planned}: {epochs} epochs", "$muted"))
+    for setting in group.settings:
+        heading = setting.text or group.swept
+        lines += [Content(""), *_paragraph(heading, "$secondary", width)]
+        lines += [
+            _line(label, (f"{spread_text(spread, 2)} %", "bold"), (f"   n {spread.runs}", "$muted"))
+            for label, metric in (("val", "best_val_accuracy"), ("test", "test_accuracy"))
+            if (spread := setting.spread(metric)) is not None
+        ]
+    lines += [
+        Content(""),
+        _line("series", safe_text(group.id, 200)),
+        _line("config", safe_text(summary.preset, 200)),
+        *_paragraph(f"differs by {group.swept}" if group.swept else "", "$muted", width),
+        _line("started", date(min(run.started for run in group.runs))),
+    ]
+    errors = dict.fromkeys(run.error for run in group.runs if run.error)
+    for error in errors:
+        lines += _paragraph(error, "$text-error", width)
+    return lines
 
 
 def _line(label: str, *parts: str | tuple[str, str]) -> Content:

@@ -1,5 +1,6 @@
-"""The table of runs; only the rows in view are drawn."""
+"""The table of runs and series of runs; only the rows in view are drawn."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,14 +11,16 @@ from textual.message import Message
 from textual.reactive import reactive
 
 from cnn_engine.runs.columns import RUN_COLUMNS, RunColumn
+from cnn_engine.runs.groups import RunGroup, series_name
 from cnn_engine.runs.summary import RunSummary
 from cnn_tui.dashboard.keys import with_keys
 from cnn_tui.dashboard.widgets.panel import Panel
 from cnn_tui.dashboard.widgets.run_header import BADGES
+from cnn_tui.dashboard.widgets.runs.rows import GROUP_BADGES, Row
 from cnn_tui.text.columns import COLUMNS, Column, make_column
 from cnn_tui.text.numbers import age
-from cnn_tui.text.queue import status_text
 from cnn_tui.text.safe import safe_text
+from cnn_tui.text.spreads import spread_text
 from cnn_tui.text.width import cut, fit, widest
 
 GAP = "  "
@@ -42,6 +45,9 @@ IMPORTANCE = ("acc", "epochs", "name", "preset", "test", "started", "val", "time
 """Columns after the run's id, the most important first; those that do not fit, and those in which
 no run has a value, are dropped."""
 
+SHORT_KEYS = re.compile(r"\b[a-z]\w*\.(?=[a-z]\w*[= ])")
+"""Table of a config key, such as `optimizer.`, which is left out beside other series."""
+
 EMPTY: tuple[object, ...] = (None, "", (), [])
 
 COLUMN_ORDER = tuple(COLUMNS_BY_KEY)
@@ -49,10 +55,10 @@ COLUMN_ORDER = tuple(COLUMNS_BY_KEY)
 
 @dataclass(frozen=True, kw_only=True)
 class RunTableContent:
-    """The runs of a table, and how they are sorted."""
+    """The rows of a table, and how they are sorted."""
 
-    runs: Sequence[RunSummary] = ()
-    """The runs, sorted already."""
+    rows: Sequence[Row] = ()
+    """Runs and series, sorted already."""
 
     extra_columns: Sequence[RunColumn] = ()
     """Columns that the filter or the sort order adds."""
@@ -62,7 +68,7 @@ class RunTableContent:
 
 
 class RunTable(Panel[RunTableContent]):
-    """A row for each run, with a cursor and marks on selected runs."""
+    """A row for each run or series, with a cursor and marks on selected runs."""
 
     ALLOW_SELECT = False  # a click does something
 
@@ -75,10 +81,10 @@ class RunTable(Panel[RunTableContent]):
     """
 
     class Moved(Message):
-        """Another run is under the cursor, or the same one with new values."""
+        """Another row is under the cursor, or the same one with new values."""
 
     class Opened(Message):
-        """The run under the cursor was clicked."""
+        """The row under the cursor was clicked."""
 
     @dataclass
     class Sorted(Message):
@@ -100,6 +106,7 @@ class RunTable(Panel[RunTableContent]):
         self._widths = WIDTHS
         """Width of each column in which a run has a value."""
         self._columns: list[tuple[Column, int]] = []
+        self._has_groups = False
 
     def watch_cursor(self) -> None:
         """Draw the cursor in its new row."""
@@ -115,32 +122,57 @@ class RunTable(Panel[RunTableContent]):
         return self._data or RunTableContent()
 
     @property
+    def rows(self) -> Sequence[Row]:
+        """The rows that are shown, in their order."""
+        return self.content.rows
+
+    @property
     def runs(self) -> Sequence[RunSummary]:
-        """The runs that are shown, in their order."""
-        return self.content.runs
+        """The runs that are shown, in their order; those of folded series are not."""
+        return [row.run for row in self.rows if row.group is None]
+
+    @property
+    def current_row(self) -> Row | None:
+        """The row under the cursor."""
+        return self.rows[self.cursor] if self.rows else None
 
     @property
     def current(self) -> RunSummary | None:
-        """The run under the cursor."""
-        return self.runs[self.cursor] if self.runs else None
+        """The run under the cursor; None if it is a series."""
+        row = self.current_row
+        return None if row is None or row.group else row.run
+
+    @property
+    def current_group(self) -> RunGroup | None:
+        """The series under the cursor; None if it is a run."""
+        row = self.current_row
+        return row.group if row else None
 
     def show(self, content: RunTableContent) -> None:
-        """Show runs; the cursor stays on its run once it has been moved."""
-        previous, runs = self.current, content.runs
+        """Show runs; the cursor stays on its row once it has been moved."""
+        previous, rows = self.current_row, content.rows
         cursor = self.cursor
         if previous is not None and self._was_moved and content is not self._data:
-            ids = [run.run_id for run in runs]
-            if previous.run_id in ids:
-                cursor = ids.index(previous.run_id)
-        self._widths = _column_widths(runs)
-        self.set_reactive(RunTable.cursor, min(cursor, max(0, len(runs) - 1)))
+            keys = [row.key for row in rows]
+            if previous.key in keys:
+                cursor = keys.index(previous.key)
+        self._widths = _column_widths(rows)
+        self._has_groups = any(row.group for row in rows)
+        self.set_reactive(RunTable.cursor, min(cursor, max(0, len(rows) - 1)))
         super().show(content)
-        if self.current is not previous:
+        if self.current_row != previous:
             self.post_message(self.Moved())
+
+    def go_to_group(self, group: str) -> None:
+        """Move the cursor to the row of a series, if it is shown."""
+        for index, row in enumerate(self.rows):
+            if row.group is not None and row.group.id == group:
+                self.move(index - self.cursor)
+                return
 
     def move(self, rows: int) -> None:
         """Move the cursor by rows, within the table."""
-        cursor = max(0, min(self.cursor + rows, len(self.runs) - 1))
+        cursor = max(0, min(self.cursor + rows, len(self.rows) - 1))
         self._was_moved = True
         if cursor != self.cursor:
             self.cursor = cursor
@@ -151,9 +183,10 @@ class RunTable(Panel[RunTableContent]):
         self.move(pages * max(1, self._page - 1))
 
     def toggle_selected(self) -> None:
-        """Select or deselect the run under the cursor, and move to the next one."""
-        if self.current is not None:
-            self.selected ^= {self.current.run_id}
+        """Select or deselect the run or series under the cursor, and move to the next row."""
+        if self.current_row is not None:
+            ids = {run.run_id for run in self.current_row.runs}
+            self.selected = self.selected - ids if ids <= self.selected else self.selected | ids
             self.move(1)
 
     def sortable(self) -> list[RunColumn]:
@@ -162,13 +195,13 @@ class RunTable(Panel[RunTableContent]):
 
     def draw(self, content: RunTableContent, width: int, height: int) -> list[Content]:
         """Return the headings, and the rows in view."""
-        runs = content.runs
+        rows_shown = content.rows
         self._page = max(1, height - 1)
         self._top = max(min(self._top, self.cursor), self.cursor - self._page + 1)
-        self._top = max(0, min(self._top, len(runs) - self._page))
+        self._top = max(0, min(self._top, len(rows_shown) - self._page))
         self._columns = self._fit_columns(content, width)
-        shown = runs[self._top : self._top + self._page]
-        rows = [self._row(run, self._top + y == self.cursor, width) for y, run in enumerate(shown)]
+        shown = rows_shown[self._top : self._top + self._page]
+        rows = [self._row(row, self._top + y == self.cursor, width) for y, row in enumerate(shown)]
         if not rows:
             text = with_keys(self.app, "no run matches; {runs.back} clears the filter")
             rows = [Content.styled(cut(text, width), "$muted")]
@@ -207,32 +240,47 @@ class RunTable(Panel[RunTableContent]):
             parts.append(Content.styled(text, "bold $primary" if is_sorted else "$muted"))
         return Content("").join(parts)
 
-    def _row(self, run: RunSummary, is_current: bool, width: int) -> Content:
+    def _row(self, row: Row, is_current: bool, width: int) -> Content:
         background = " on $panel" if is_current else ""
-        glyph, badge_style = BADGES[run.status]
-        mark = "●" if run.run_id in self.selected else " "
+        run, selected = row.run, [each.run_id in self.selected for each in row.runs]
+        mark = "●" if all(selected) else "○" if any(selected) else " "
         parts = [
             ("▸" if is_current else " ", f"bold $primary{background}"),
             (mark, f"bold $secondary{background}"),
             ("★ " if run.star else "  ", f"$secondary{background}"),
         ]
         for column, columns_width in self._columns:
-            key, style = column.source.key, "$foreground"
-            if key == "status":
-                text = glyph if columns_width == 1 else f"{glyph} {status_text(run)}"
-                style = badge_style
-            elif key == "started":
-                text, style = age(run.started), "$muted"
-            elif key == "run":
-                text, style = column.cell(run), "bold $foreground" if is_current else "$foreground"
-            elif key == "name":
-                text = safe_text(run.name, columns_width)
-            else:
-                text = column.cell(run)
+            text, style = self._cell(row, column, columns_width)
+            if column.source.key == "run" and is_current:
+                style = "bold $foreground"
             cell = fit(text, columns_width, column.justify) + GAP
             parts.append((cell, f"{style}{background}"))
         used = sum(cell_len(text) for text, _ in parts)
         return Content.assemble(*parts, (" " * (width - used), background.strip() or "$foreground"))
+
+    def _cell(self, row: Row, column: Column, width: int) -> tuple[str, str]:
+        """Return the text of a cell, and its style."""
+        run, key, style = row.run, column.source.key, "$foreground"
+        if key == "status":
+            glyph, style = GROUP_BADGES[row.group.status] if row.group else BADGES[run.status]
+            return glyph if width == 1 else f"{glyph} {row.status}", style
+        if key == "started":
+            return age(run.started), "$muted"
+        if key == "run":
+            return self._run_cell(row), style
+        if row.group is not None and (text := _group_cell(row.group, key)) is not None:
+            return text, style
+        if key == "name":
+            return safe_text(_member_name(run) if row.is_member else run.name, width), style
+        return column.cell(run), style
+
+    def _run_cell(self, row: Row) -> str:
+        """Return the id; with series in the table, those have a sign, and their runs are below."""
+        run_id = safe_text(row.run.run_id)
+        if not self._has_groups:
+            return run_id
+        sign = "  " if row.group is None else "- " if row.is_open else "+ "
+        return f"{'  ' * row.is_member}{sign}{run_id}"
 
     def on_click(self, event: events.Click) -> None:
         """Sort by the clicked heading; go to the clicked row, or open it if it has the cursor."""
@@ -243,7 +291,7 @@ class RunTable(Panel[RunTableContent]):
             self._sort_by(offset.x)
         elif self._top + offset.y - 1 == self.cursor:
             self.post_message(self.Opened())
-        elif self._top + offset.y - 1 < len(self.runs):
+        elif self._top + offset.y - 1 < len(self.rows):
             self.move(self._top + offset.y - 1 - self.cursor)
 
     def _sort_by(self, x: int) -> None:
@@ -265,19 +313,47 @@ class RunTable(Panel[RunTableContent]):
         self.move(-WHEEL_ROWS)
 
 
-def _column_widths(runs: Sequence[RunSummary]) -> dict[str, int]:
-    """Return the width of each column in which a run has a value."""
-    statuses = widest({f"x {status_text(run)}" for run in runs})
-    presets = widest(safe_text(preset) for preset in {run.preset for run in runs})
+def _member_name(run: RunSummary) -> str:
+    """Return the name of a run below its series: `lr=0.003 seed 1`."""
+    return SHORT_KEYS.sub("", run.name.removeprefix(series_name(run.name)).strip())
+
+
+def _group_cell(group: RunGroup, key: str) -> str | None:
+    """Return the text of a series in a column; None if it is that of its means."""
+    if key == "epochs":
+        return f"{group.done}/{group.planned} runs"
+    if key == "name":
+        swept = SHORT_KEYS.sub("", group.swept)
+        return safe_text(": ".join(filter(None, (group.name, swept))), 120)
+    metric = {"acc": "best_val_accuracy", "test": "test_accuracy"}.get(key)
+    if metric is None:
+        return None
+    spread = group.best(metric)
+    return "–" if spread is None else spread_text(spread).replace(" ", "")
+
+
+def _column_widths(rows: Sequence[Row]) -> dict[str, int]:
+    """Return the width of each column in which a row has a value."""
+    statuses = widest({f"x {row.status}" for row in rows})
+    presets = widest(safe_text(preset) for preset in {row.run.preset for row in rows})
+    ids = widest(safe_text(row.run.run_id) for row in rows)
     widths = {
-        "run": min(24, max(6, widest(safe_text(run.run_id) for run in runs))),
+        "run": min(24, max(6, ids)),
         "status": max(MIN_TEXT_WIDTH, statuses),
         "preset": min(MAX_TEXT_WIDTH, max(MIN_TEXT_WIDTH, presets)),
         **WIDTHS,
     }
+    if groups := [row.group for row in rows if row.group]:
+        indent = 4 if any(row.is_member for row in rows) else 2
+        widths["run"] = min(24, widths["run"] + indent)
+        for key in ("epochs", "acc", "test"):
+            needed = widest(_group_cell(group, key) or "" for group in groups)
+            widths[key] = max(widths[key], needed)
     always = ("run", "status", "acc")
     return {
         key: width
         for key, width in widths.items()
-        if key in always or any(COLUMNS_BY_KEY[key].source.value(run) not in EMPTY for run in runs)
+        if key in always
+        or any(COLUMNS_BY_KEY[key].source.value(row.run) not in EMPTY for row in rows)
+        or (key == "name" and groups)
     }
