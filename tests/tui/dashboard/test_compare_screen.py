@@ -11,7 +11,7 @@ from cnn_engine.runlog import events
 from cnn_engine.runlog.curve import Curve, CurvePoint
 from cnn_engine.runlog.log import LogReader
 from cnn_tui.charts.binning import BinnedCurve, Window
-from cnn_tui.charts.traces import OverlayView, TraceCache, axis_extent, run_extent, value_at_cursor
+from cnn_tui.charts.traces import OverlayView, TraceCache, axis_extent, run_extent
 from cnn_tui.dashboard.app import Dashboard
 from cnn_tui.dashboard.compared import ComparedRun, class_accuracy_rows, config_rows, metric_rows
 from cnn_tui.dashboard.dialogs.help import HelpScreen
@@ -149,12 +149,12 @@ def test_cursor_reads_values_on_every_axis(tmp_path):
     epochs, steps = state.epochs, state.steps_per_epoch
     for x_axis, cursor in (("epoch", 2.0), ("step", 2.0 * steps), ("time", 4.3)):
         view = OverlayView(x_axis=x_axis, cursor=cursor, metric="validation loss")
-        assert value_at_cursor(state, run.curves, view) == f"{epochs[1].val_loss:.4f}", x_axis
+        assert run.value_at_cursor(view) == f"{epochs[1].val_loss:.4f}", x_axis
     view = OverlayView(x_axis="step", cursor=float(steps), metric="training loss")
-    assert value_at_cursor(state, run.curves, view) == f"{state.curve.losses[0]:.4f}"
-    both_losses = value_at_cursor(state, run.curves, OverlayView(metric="losses"))
+    assert run.value_at_cursor(view) == f"{state.curve.losses[0]:.4f}"
+    both_losses = run.value_at_cursor(OverlayView(metric="losses"))
     assert both_losses == f"{state.curve.losses[-1]:.4f}/{epochs[-1].val_loss:.4f}"
-    accuracy = value_at_cursor(state, run.curves, OverlayView(metric="accuracy", cursor=1.0))
+    accuracy = run.value_at_cursor(OverlayView(metric="accuracy", cursor=1.0))
     assert accuracy == f"{100 * epochs[0].val_accuracy:.1f}%"
 
 

@@ -1,6 +1,7 @@
 """Curves of several runs in one chart, each with its letter and colour."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from cnn_tui.charts.axes import (
     CURSOR_LINE,
@@ -23,6 +24,8 @@ from cnn_tui.charts.traces import OverlayView, Trace
 
 TIME_UNITS = ((3600.0, "hours"), (60.0, "minutes"), (1.0, "seconds"))
 CELLS_BETWEEN_LETTERS = 9
+BAND_SPACING = 4
+"""Columns and rows of dots from one dot of a band to the next."""
 
 
 def draw_overlay(
@@ -45,6 +48,7 @@ def draw_overlay(
     is_accuracy = view.metric == "accuracy" and not view.series
     layout = chart_layout(height, has_cursor=view.cursor is not None)
     values = [point.value for trace in traces for point in trace.points]
+    values += [end for trace in traces for _, *ends in trace.band for end in ends]
     scale = fit_scale(values, layout.rows, log=view.log and not is_accuracy)
     if scale is None:
         return None
@@ -70,10 +74,28 @@ def _curves(traces: Sequence[Trace], scale: Scale, width: int, rows: int) -> lis
         grid = DotGrid(width, rows)
         grid.curve(trace.points, scale)
         grids.append((grid, trace.style))
+    grids += [
+        (_band_grid(trace, scale, width, rows), trace.style) for trace in traces if trace.band
+    ]
     return [
         merge([(grid.cells(row), style) for grid, style in grids]) if grids else [(" ", "")] * width
         for row in range(rows)
     ]
+
+
+def _band_grid(trace: Trace, scale: Scale, width: int, rows: int) -> DotGrid:
+    """Return the band around a mean as sparse dots, so that its curve stands out."""
+    grid = DotGrid(width, rows)
+    ends = [(column, scale.row(upper), scale.row(lower)) for column, lower, upper in trace.band]
+    for (x0, top0, bottom0), (x1, top1, bottom1) in pairwise([*ends[:1], *ends]):
+        for x in range(x0, x1 + 1):
+            share = (x - x0) / (x1 - x0) if x1 > x0 else 1.0
+            top = round(top0 + share * (top1 - top0))
+            bottom = round(bottom0 + share * (bottom1 - bottom0))
+            if x % BAND_SPACING == 0:
+                for y in range(top + -(top + x) % BAND_SPACING, bottom + 1, BAND_SPACING):
+                    grid.bar(x, y, y)
+    return grid
 
 
 def _draw_letters(

@@ -1,9 +1,10 @@
 """The curves of a compared run, along an axis that all runs share."""
 
 import math
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from statistics import fmean, stdev
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from cnn_engine.runlog.curve import Curve
@@ -46,6 +47,44 @@ class Trace(NamedTuple):
     letter: str
     style: str
     points: list[Point]
+    band: Sequence[tuple[int, float, float]] = ()
+    """Column, lower and upper end of the deviation around a mean; empty for a single run."""
+
+
+def mean_trace(traces: Sequence[Trace]) -> Trace:
+    """Return the mean of the curves of several runs, with a band of one standard deviation.
+
+    Between its points a curve is a line; a column has the mean of the runs that reach it.
+    """
+    first = traces[0]
+    columns = sorted({point.column for trace in traces for point in trace.points})
+    found = [(column, _values_at(traces, column)) for column in columns]
+    points = [
+        Point(column, fmean(values), index > 0) for index, (column, values) in enumerate(found)
+    ]
+    band = [
+        (column, fmean(values) - stdev(values), fmean(values) + stdev(values))
+        for column, values in found
+        if len(values) > 1
+    ]
+    return Trace(first.letter, first.style, points, band)
+
+
+def _values_at(traces: Sequence[Trace], column: int) -> list[float]:
+    """Return the value of each curve that reaches a column."""
+    values = []
+    for trace in traces:
+        index = bisect_left(trace.points, column, key=lambda point: point.column)
+        if index == len(trace.points):
+            continue
+        right = trace.points[index]
+        if right.column == column:
+            values.append(right.value)
+        elif index and right.is_joined:
+            left = trace.points[index - 1]
+            share = (column - left.column) / (right.column - left.column)
+            values.append(left.value + share * (right.value - left.value))
+    return values
 
 
 class TraceCache:
@@ -162,17 +201,25 @@ def _value(epoch: EpochFinished, view: OverlayView) -> float:
     return epoch.val_accuracy if view.metric == "accuracy" else epoch.val_loss
 
 
-def value_at_cursor(state: RunState, cache: TraceCache, view: OverlayView) -> str:
-    """Return the text of a run's value at the cursor, or of its last one without a cursor."""
+def values_at_cursor(
+    state: RunState, cache: TraceCache, view: OverlayView
+) -> tuple[float | None, ...]:
+    """Return a run's values at the cursor, or its last ones without a cursor, None if unknown.
+
+    They are those of the series or the metric; of the losses, training and validation.
+    """
     cursor = math.inf if view.cursor is None else view.cursor
     if view.series:
-        value = cache.train_at(state, view, cursor)
-        return "–" if value is None else significant(value)
+        return (cache.train_at(state, view, cursor),)
     values = [_value(epoch, view) for end, epoch in epoch_positions(state, view) if end <= cursor]
-    if view.metric == "accuracy":
-        return percent(values[-1]) if values else "–"
-    val = decimal(values[-1]) if values else "–"
-    if view.metric == "validation loss":
-        return val
-    train = decimal(cache.train_at(state, view, cursor))
-    return train if view.metric == "training loss" else f"{train}/{val}"
+    val = values[-1] if values else None
+    if view.metric in ("accuracy", "validation loss"):
+        return (val,)
+    train = cache.train_at(state, view, cursor)
+    return (train,) if view.metric == "training loss" else (train, val)
+
+
+def cursor_value_text(values: Sequence[float | None], view: OverlayView) -> str:
+    """Return the text of the values at the cursor: `0.52/0.61`."""
+    to_text = significant if view.series else percent if view.metric == "accuracy" else decimal
+    return "/".join("–" if value is None else to_text(value) for value in values)

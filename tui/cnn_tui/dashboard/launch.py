@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from textual.screen import Screen
 
 from cnn_engine.errors import ConfigError
+from cnn_engine.results.group_comparison import RunSet
 from cnn_engine.runlog.alarms import Alarm
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.groups import find_live, read_group
@@ -148,7 +149,7 @@ def show_lesson(run: RunDirectory | None, options: Options) -> int:
     return _show(LessonScreen(all_chapters(run)), options)
 
 
-def compare_runs(runs: Sequence[RunDirectory], options: Options) -> int:
+def compare_runs(runs: Sequence[RunDirectory | RunSet], options: Options) -> int:
     """Show runs side by side; return the exit code.
 
     Raises:

@@ -1,6 +1,11 @@
-"""Means and standard deviations as text."""
+"""Series of runs as text: means and standard deviations, and what differs."""
+
+import re
 
 from cnn_engine.runs.groups import Spread
+
+TABLE = re.compile(r"\b[a-z]\w*\.(?=[a-z]\w*[= ])")
+"""Table of a config key with its dot."""
 
 
 def spread_text(spread: Spread, digits: int = 1) -> str:
@@ -9,3 +14,8 @@ def spread_text(spread: Spread, digits: int = 1) -> str:
     if spread.deviation is None:
         return mean
     return f"{mean} ± {100 * spread.deviation:.{digits}f}"
+
+
+def short_keys(text: str) -> str:
+    """Return a setting without the tables of its keys: `lr=0.003` for `optimizer.lr=0.003`."""
+    return TABLE.sub("", text)

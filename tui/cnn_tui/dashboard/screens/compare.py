@@ -12,6 +12,7 @@ from textual.worker import Worker
 
 from cnn_engine.errors import UserError
 from cnn_engine.results.comparison import compare
+from cnn_engine.results.group_comparison import RunSet, compare_sets
 from cnn_engine.runlog.events import TestFinished
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.summary import LIVE
@@ -91,12 +92,13 @@ class CompareScreen(ChartActions, DashboardScreen):
     views = getters.query_one(ContentSwitcher)
     verdicts = getters.query_one(Verdicts)
 
-    def __init__(self, runs: Sequence[RunDirectory]) -> None:
-        """Compare at most `MAX_RUNS` runs."""
+    def __init__(self, runs: Sequence[RunDirectory | RunSet]) -> None:
+        """Compare at most `MAX_RUNS` runs or sets of runs."""
         super().__init__()
-        self._runs = [
-            ComparedRun(Follower(run, trains_here=False), index) for index, run in enumerate(runs)
+        self._sets = [
+            RunSet(run.id, (run,)) if isinstance(run, RunDirectory) else run for run in runs
         ]
+        self._runs = [_compared(each, index) for index, each in enumerate(self._sets)]
         self._compared_tests: list[TestFinished | None] = []
         """Tests that the verdicts were computed from."""
         self._reading: Worker[None] | None = None
@@ -132,7 +134,7 @@ class CompareScreen(ChartActions, DashboardScreen):
 
     async def _read(self) -> None:
         """Read to the end in a thread, and show it; keys are handled meanwhile."""
-        followers = [run.follower for run in self._runs]
+        followers = [follower for run in self._runs for follower in run.followers]
         has_more = True
         while has_more:
             batches = await in_thread(lambda: [follower.read() for follower in followers])
@@ -148,22 +150,28 @@ class CompareScreen(ChartActions, DashboardScreen):
 
     def _compare_tests(self) -> None:
         """Compare image by image when the first run and another have new test results."""
-        tests = [run.state.test for run in self._runs]
-        if tests != self._compared_tests and tests[0] and any(tests[1:]):
+        tests = [state.test for run in self._runs for state in run.states]
+        first = len(self._runs[0].states)
+        if tests != self._compared_tests and any(tests[:first]) and any(tests[first:]):
             self._compared_tests = tests
             self.run_worker(self._compute_verdicts(), group="verdicts", exclusive=True)
 
     async def _compute_verdicts(self) -> None:
         """Compare the predictions of all tests in a thread, because that may take seconds."""
-        directories = [run.follower.run for run in self._runs]
         try:
-            comparison = await in_thread(lambda: compare(directories))
+            found = await in_thread(self._find_verdicts)
         except (OSError, UserError) as error:  # a run was moved or deleted in the meantime
             reason = f"not compared by image: {safe_text(str(error), 500)}"
             self.verdicts.show(VerdictList(reason=reason))
         else:
-            self.verdicts.show(VerdictList(comparison.verdicts))
+            self.verdicts.show(found)
         self._show()
+
+    def _find_verdicts(self) -> VerdictList:
+        """Return the verdicts: of runs by image, with a series of the means where that is valid."""
+        if any(each.group for each in self._sets):
+            return VerdictList(set_verdicts=compare_sets(self._sets).verdicts)
+        return VerdictList(compare([run for each in self._sets for run in each.runs]).verdicts)
 
     def _show(self) -> None:
         """Show the runs in the panels of the current view."""
@@ -231,6 +239,11 @@ class CompareScreen(ChartActions, DashboardScreen):
             super().action_back()
 
 
+def _compared(each: RunSet, index: int) -> ComparedRun:
+    first, *others = (Follower(run, trains_here=False) for run in each.runs)
+    return ComparedRun(first, index, others, each.name if each.group else "")
+
+
 class Title(Panel[Sequence[ComparedRun]]):
     """The title line: the number of compared runs, and how many are running."""
 
@@ -243,5 +256,6 @@ class Title(Panel[Sequence[ComparedRun]]):
     def draw(self, runs: Sequence[ComparedRun], width: int, height: int) -> list[Content]:  # noqa: ARG002
         """Return one line."""
         running = sum(run.status in LIVE for run in runs)
-        text = f"Comparing {len(runs)} runs" + (f", {running} running" if running else "")
+        noun = "runs and series" if any(run.is_set for run in runs) else "runs"
+        text = f"Comparing {len(runs)} {noun}" + (f", {running} running" if running else "")
         return [Content.assemble(("cnn-tui", "bold $primary"), f"  {text}")]

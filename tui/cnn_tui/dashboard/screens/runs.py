@@ -16,6 +16,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from cnn_engine.errors import ConfigError, UserError
+from cnn_engine.results.group_comparison import RunSet, sets_of_group
 from cnn_engine.runs.columns import RunColumn
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.filter import parse
@@ -392,12 +393,33 @@ class RunsScreen(DashboardScreen):
         return selected or (list(row.runs) if row else [])
 
     def action_compare(self) -> None:
-        """Show the selected runs side by side, in the order of the list."""
-        selected = [run for run in self._matching if run.run_id in self.rows.selected]
-        if not 2 <= len(selected) <= MAX_RUNS:
+        """Show the selected runs side by side, in the order of the list.
+
+        A series all of whose runs are selected is one curve per setting.
+        """
+        compared = self._compared()
+        if not 2 <= len(compared) <= MAX_RUNS:
             self.report(f"Select 2 to {MAX_RUNS} runs with the space bar, then compare them")
         else:
-            self.open(CompareScreen(list(map(self._edits.directory, selected))))
+            self.open(CompareScreen(compared))
+
+    def _compared(self) -> list[RunDirectory | RunSet]:
+        """Return the selected runs, with the settings of a series in place of all its runs."""
+        selected = [run for run in self._matching if run.run_id in self.rows.selected]
+        chosen = {run.run_id for run in selected}
+        compared = list[RunDirectory | RunSet]()
+        seen = set[str]()
+        for run in selected:
+            group = self._groups.get(run.group)
+            members = {each.run_id for each in group.runs} if group else set[str]()
+            is_whole = len(members) > 1 and members <= chosen
+            is_only = members == chosen and group is not None and len(group.settings) < 2
+            if group is None or not is_whole or is_only:
+                compared.append(self._edits.directory(run))
+            elif group.id not in seen:
+                seen.add(group.id)
+                compared += sets_of_group(group, list(map(self._edits.directory, group.runs)))
+        return compared
 
     @on(RunTable.Opened)
     def action_open(self) -> None:

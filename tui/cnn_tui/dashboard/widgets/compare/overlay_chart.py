@@ -19,7 +19,6 @@ from cnn_tui.charts.traces import (
     OverlayView,
     axis_extent,
     run_extent,
-    value_at_cursor,
 )
 from cnn_tui.dashboard.compared import ComparedRun
 from cnn_tui.dashboard.widgets.chart import Chart, to_content
@@ -47,13 +46,17 @@ class OverlayChart(Chart[Sequence[ComparedRun]]):
         self.set_reactive(OverlayChart.view, OverlayView(metric=metric))
 
     @property
+    def _states(self) -> list[RunState]:
+        return [state for run in self._runs for state in run.states]
+
+    @property
     def drawn_view(self) -> OverlayView:
         """The view, with curves and an axis that the runs have.
 
         Instead of a validation loss that no run has it is the training loss, and instead of any
         loss the accuracy or the first series.
         """
-        view, states = self.view, [run.state for run in self._runs]
+        view, states = self.view, self._states
         if view.x_axis == "epoch" and not any(_has_epochs(state) for state in states):
             view = replace(view, x_axis="step")
         if view.series or view.metric == "accuracy":
@@ -71,7 +74,7 @@ class OverlayChart(Chart[Sequence[ComparedRun]]):
     @property
     def series(self) -> list[str]:
         """Series that can be drawn: those of at least two runs."""
-        return shared_series([run.state for run in self._runs])
+        return shared_series(self._states)
 
     def window(self) -> Window | None:
         """Return the window in view, in the unit of the axis."""
@@ -79,7 +82,7 @@ class OverlayChart(Chart[Sequence[ComparedRun]]):
 
     def newest(self) -> float:
         """Return the end of the longest run."""
-        return max(run_extent(run.state, self.drawn_view) for run in self._runs)
+        return max(run_extent(state, self.drawn_view) for state in self._states)
 
     def next_axis(self) -> None:
         """Switch to the next x axis, and show all of it."""
@@ -118,7 +121,7 @@ class OverlayChart(Chart[Sequence[ComparedRun]]):
         view, lines = self.drawn_view, None
         window = self._window = self._visible_window(2 * (width - MARGIN))
         if window is not None:
-            traces = [trace for run in runs for trace in run.curves.traces(run.state, window, view)]
+            traces = [trace for run in runs for trace in run.traces(window, view)]
             lines = draw_overlay(traces, self._readings(width), window, view, (width, height))
         if lines is None:
             text = "nothing to draw yet"
@@ -130,7 +133,7 @@ class OverlayChart(Chart[Sequence[ComparedRun]]):
 
     def _visible_window(self, columns: int) -> Window | None:
         view, newest = self.drawn_view, self.newest()
-        whole = axis_extent([run.state for run in self._runs], view)
+        whole = axis_extent(self._states, view)
         return visible_window(view, newest, max(whole, newest), columns) if whole > 0 else None
 
     def _readings(self, width: int) -> list[tuple[str, str, str]]:
@@ -140,6 +143,6 @@ class OverlayChart(Chart[Sequence[ComparedRun]]):
         for run in self._runs:
             text = safe_text(run.name, max_length)
             if self.view.cursor is not None:
-                text = value_at_cursor(run.state, run.curves, self.drawn_view)
+                text = run.value_at_cursor(self.drawn_view)
             readings.append((run.curves.letter, run.curves.style, text))
         return readings

@@ -1,6 +1,5 @@
 """The table of runs and series of runs; only the rows in view are drawn."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,7 +19,7 @@ from cnn_tui.dashboard.widgets.runs.rows import GROUP_BADGES, Row
 from cnn_tui.text.columns import COLUMNS, Column, make_column
 from cnn_tui.text.numbers import age
 from cnn_tui.text.safe import safe_text
-from cnn_tui.text.spreads import spread_text
+from cnn_tui.text.spreads import short_keys, spread_text
 from cnn_tui.text.width import cut, fit, widest
 
 GAP = "  "
@@ -44,9 +43,6 @@ MIN_TEXT_WIDTH, MAX_TEXT_WIDTH = 6, 14
 IMPORTANCE = ("acc", "epochs", "name", "preset", "test", "started", "val", "time", "tag")
 """Columns after the run's id, the most important first; those that do not fit, and those in which
 no run has a value, are dropped."""
-
-SHORT_KEYS = re.compile(r"\b[a-z]\w*\.(?=[a-z]\w*[= ])")
-"""Table of a config key, such as `optimizer.`, which is left out beside other series."""
 
 EMPTY: tuple[object, ...] = (None, "", (), [])
 
@@ -315,7 +311,7 @@ class RunTable(Panel[RunTableContent]):
 
 def _member_name(run: RunSummary) -> str:
     """Return the name of a run below its series: `lr=0.003 seed 1`."""
-    return SHORT_KEYS.sub("", run.name.removeprefix(series_name(run.name)).strip())
+    return short_keys(run.name.removeprefix(series_name(run.name)).strip())
 
 
 def _group_cell(group: RunGroup, key: str) -> str | None:
@@ -323,7 +319,7 @@ def _group_cell(group: RunGroup, key: str) -> str | None:
     if key == "epochs":
         return f"{group.done}/{group.planned} runs"
     if key == "name":
-        swept = SHORT_KEYS.sub("", group.swept)
+        swept = short_keys(group.swept)
         return safe_text(": ".join(filter(None, (group.name, swept))), 120)
     metric = {"acc": "best_val_accuracy", "test": "test_accuracy"}.get(key)
     if metric is None:
