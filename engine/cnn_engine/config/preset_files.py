@@ -14,6 +14,14 @@ def list_presets() -> dict[str, Path]:
     return dict(sorted(paths.items()))
 
 
+def describe_presets() -> dict[str, str]:
+    """Return the first line of each shipped config, which says what it trains, by name."""
+    return {
+        name: path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
+        for name, path in list_presets().items()
+    }
+
+
 def schema_path() -> Path:
     """Return the path of the JSON Schema of configs."""
     return _directory() / SCHEMA_FILE

@@ -453,6 +453,21 @@ async def test_new_run_opens_the_form_of_a_preset(tmp_path):
         assert isinstance(app.screen, RunsScreen)
 
 
+async def test_form_says_what_is_in_the_folder_of_images(tmp_path):
+    (tmp_path / "photos" / "cat").mkdir(parents=True)
+    app = run_list(tmp_path / "runs")
+    async with app.run_test(size=(100, 60)) as pilot:
+        await settle(pilot)
+        await press(pilot, "n")
+        key = next(answer.key for answer in app.screen._answers if answer.value == "folder")
+        await press(pilot, key)
+        for path, note in ((tmp_path / "photos", "1 folder: cat"), ("missing", "No such file")):
+            input_of(app, "data-path").value = str(path)
+            await settle(pilot)
+            assert note in screen_text(app)
+        await press(pilot, "escape")
+
+
 @pytest.mark.parametrize(
     ("count", "size"),
     [(2, (200, 60)), (8, (72, 20)), (8, (40, 12)), (40, (200, 60)), (40, (40, 12))],
@@ -461,7 +476,8 @@ async def test_new_run_opens_the_form_of_a_preset(tmp_path):
 async def test_every_preset_can_be_selected(runs_dir, monkeypatch, size, count):
     """All presets can be seen, even if there are more than rows on the screen or than keys."""
     names = [f"preset-{number:02}" for number in range(count)]
-    monkeypatch.setattr("cnn_engine.config.preset_files.list_presets", lambda: dict.fromkeys(names))
+    described = dict.fromkeys(names, "what it trains")
+    monkeypatch.setattr("cnn_tui.dashboard.screens.runs.describe_presets", lambda: described)
     app = run_list(runs_dir)
     async with app.run_test(size=size) as pilot:
         await settle(pilot)

@@ -385,11 +385,15 @@ async def test_runs_are_listed_and_opened(tmp_path):
         assert "1124-0600-jade" in screen_text(app)
 
 
-async def test_empty_list_shows_the_run_command(tmp_path):
+@pytest.mark.parametrize("size", SIZES)
+async def test_empty_list_shows_what_can_be_trained(tmp_path, size):
     app = Dashboard(RunsScreen(tmp_path / "runs"))
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=size) as pilot:
         await settle(pilot)
-        assert "cnn-tui run" in screen_text(app)
+        text = screen_text(app)
+        assert "No runs yet. n starts one" in text
+        assert "digits         1,797" in text
+        assert ("cnn-tui run PRESET" in text) == (size != (40, 12))
 
 
 def test_golden_logs_have_no_invalid_line():

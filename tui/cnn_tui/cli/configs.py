@@ -30,16 +30,18 @@ def configs(
 
     Editors such as VS Code with Even Better TOML find the schema by the comment #:schema.
     """
-    from cnn_engine.config.preset_files import list_presets, read_preset, schema_path
+    from cnn_engine.config.preset_files import (
+        describe_presets,
+        list_presets,
+        read_preset,
+        schema_path,
+    )
 
     presets = list_presets()
     if schema:
         print(schema_path().read_text(encoding="utf-8"), end="")
     elif name is None:
-        descriptions = {
-            preset: path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
-            for preset, path in presets.items()
-        }
+        descriptions = describe_presets()
         lines = [f"{preset:<14} {text}" for preset, text in descriptions.items()]
         print(to_json(descriptions) if as_json else "\n".join(lines))
         if sys.stdout.isatty() and not as_json:

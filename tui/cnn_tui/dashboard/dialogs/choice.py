@@ -11,6 +11,7 @@ from textual.content import Content
 from textual.widgets import Button, Label
 
 from cnn_tui.dashboard.dialogs.dialog import Dialog, ScrolledBox
+from cnn_tui.text.width import pad
 
 MAX_WIDTH = 72
 
@@ -30,6 +31,9 @@ class Answer(NamedTuple):
     label: str
     value: str
     """Result of the dialog; empty for no change."""
+
+    note: str = ""
+    """Explanation beside the label; only of answers in a list."""
 
 
 class ChoiceDialog(Dialog[str]):
@@ -54,6 +58,15 @@ class ChoiceDialog(Dialog[str]):
             border: round $primary;
             background: $surface;
             scrollbar-size: 0 1;
+        }
+        &.-notes > ScrolledBox {
+            width: 114;
+        }
+        &.-notes Button {
+            width: 100%;
+            text-align: left;
+            text-wrap: nowrap;
+            text-overflow: ellipsis;
         }
         &.-low > ScrolledBox {
             padding: 0 1;
@@ -101,14 +114,18 @@ class ChoiceDialog(Dialog[str]):
             yield Label(self._question, classes="question", markup=False)
             yield Label(self._explanation, classes="explanation", markup=False)
             with Vertical():
+                width = max(cell_len(_text(answer)) for answer in self._answers)
                 for index, answer in enumerate(self._answers):
-                    yield Button(Content(_text(answer)), id=f"answer-{index}", compact=True)
+                    yield Button(_content(answer, width), id=f"answer-{index}", compact=True)
 
     def on_resize(self) -> None:
         """Put the answers in a row if they fit, or else in a list."""
         answers = self.query_one(Vertical)
         width = sum(cell_len(_text(answer)) + BUTTON_MARGIN for answer in self._answers)
-        answers.set_class(width <= min(MAX_WIDTH, self.size.width) - FRAME_WIDTH, "-row")
+        has_notes = any(answer.note for answer in self._answers)
+        fits = width <= min(MAX_WIDTH, self.size.width) - FRAME_WIDTH
+        answers.set_class(fits and not has_notes, "-row")
+        self.set_class(has_notes, "-notes")
 
     def on_key(self, event: events.Key) -> None:
         """Answer by a key, which then does not reach the screen below."""
@@ -125,3 +142,10 @@ class ChoiceDialog(Dialog[str]):
 
 def _text(answer: Answer) -> str:
     return f"{answer.label} ({answer.key})" if answer.key else answer.label
+
+
+def _content(answer: Answer, width: int) -> Content:
+    """Return the label padded to a width, and the note."""
+    if not answer.note:
+        return Content(_text(answer))
+    return Content.assemble(f"{pad(_text(answer), width)}  ", (answer.note, "$muted not bold"))

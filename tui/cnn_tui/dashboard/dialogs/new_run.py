@@ -22,12 +22,18 @@ from cnn_engine.session.preflight import check_request
 from cnn_engine.session.queueing import queue_run
 from cnn_engine.session.request import Request, with_absolute_paths
 from cnn_tui.dashboard.dialogs.dialog import Dialog, ScrolledBox
+from cnn_tui.dashboard.dialogs.folder_note import folder_note
 from cnn_tui.live.threads import in_thread
 from cnn_tui.settings.notify import settings_targets
 from cnn_tui.settings.run_defaults import with_run_defaults
 from cnn_tui.text.safe import safe_text
 
-NAME = "name"
+NAME, PATH = "name", "data.path"
+
+
+def _id(key: str) -> str:
+    """Return the id of the input of a key."""
+    return f"key-{key.replace('.', '-')}"
 
 
 class NewRunDialog(Dialog[RunDirectory | None]):
@@ -152,16 +158,28 @@ class NewRunDialog(Dialog[RunDirectory | None]):
             self._show_note(key, key_problems)
         self.query_one("#problem", Label).update(safe_text("; ".join(problems), 500))
 
+    @on(Input.Changed, f"#{_id(PATH)}")
+    @work(exclusive=True)
+    async def _check_path(self) -> None:
+        """Show what is in the folder of images, or that there is none."""
+        if path := self._text(PATH):
+            note = await in_thread(lambda: folder_note(path))
+            if self._config is not None and self._text(PATH) == path:
+                self._set_note(PATH, note.text, is_error=note.is_error)
+
     def _show_note(self, key: str, problems: list[str]) -> None:
         """Show the problems of a key, or else its original value if the key was changed."""
-        note = self.query_one(f"#{_id(key)}-note", Label)
         original = format_value(self._value(key)) if key != NAME else ""
         text = "; ".join(problem.removeprefix(f"{key}: ") for problem in problems)
         if not problems and key != NAME and self._text(key) != original:
             text = f"was {original or 'not set'}"
-        note.update(safe_text(text, 300))
+        self._set_note(key, safe_text(text, 300), is_error=bool(problems))
+
+    def _set_note(self, key: str, text: str, *, is_error: bool) -> None:
+        note = self.query_one(f"#{_id(key)}-note", Label)
+        note.update(text)
         note.set_class(bool(text), "-shown")
-        note.set_class(bool(problems), "-error")
+        note.set_class(is_error, "-error")
 
     @on(Input.Submitted)
     def _submitted(self) -> None:
@@ -236,8 +254,3 @@ class NewRunDialog(Dialog[RunDirectory | None]):
             }
             for table, values in self._tables.items()
         }
-
-
-def _id(key: str) -> str:
-    """Return the id of the input of a key."""
-    return f"key-{key.replace('.', '-')}"

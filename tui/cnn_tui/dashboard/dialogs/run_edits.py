@@ -1,6 +1,6 @@
 """Dialogs for changes to saved runs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain, repeat
 
 from cnn_engine.runs.marks import checked_name, checked_note, parse_tags
@@ -47,10 +47,17 @@ def delete_dialog(runs: Sequence[RunSummary], undo_key: str) -> ChoiceDialog:
     )
 
 
-def preset_dialog(names: Sequence[str]) -> ChoiceDialog:
-    """Return the dialog that selects a preset; its result is the name."""
+def preset_dialog(descriptions: Mapping[str, str]) -> ChoiceDialog:
+    """Return the dialog that selects a preset; its result is the name.
+
+    Args:
+        descriptions: What each preset trains, by name.
+    """
     keys = chain(PRESET_KEYS, repeat(""))
-    answers = [Answer(key, name, name) for name, key in zip(names, keys, strict=False)]
+    answers = [
+        Answer(key, name, name, description)
+        for (name, description), key in zip(descriptions.items(), keys, strict=False)
+    ]
     return ChoiceDialog("Which preset?", "You can change its settings next.", *answers)
 
 

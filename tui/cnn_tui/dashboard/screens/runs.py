@@ -15,6 +15,7 @@ from textual.reactive import reactive
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from cnn_engine.config.preset_files import describe_presets
 from cnn_engine.errors import ConfigError, UserError
 from cnn_engine.results.group_comparison import RunSet, sets_of_group
 from cnn_engine.runs.columns import RunColumn
@@ -66,6 +67,12 @@ NEEDS_ROW = frozenset(["open", "select", "star", "edit_tags", "delete", "resume"
 
 NEEDS_RUN = frozenset(["copy", "rename", "edit_note", "clone"])
 """Actions that are disabled unless a run is under the cursor."""
+
+WELCOME_MARGIN = 8
+"""Cells around the text of an empty list."""
+
+MIN_WELCOME = 20
+"""Cells to which a line of it is never cut."""
 
 FOR_QUEUED = frozenset(["queue_up", "queue_cancel"])
 """Keys that only change queued runs."""
@@ -172,13 +179,26 @@ class RunsScreen(DashboardScreen):
         await in_thread(self._find_groups)
         self.show()
         if not self._list.runs:
-            hint = "No runs yet. Start one with {runs.new}, or quit with {runs.quit} and type:"
-            text = f"{with_keys(self.app, hint)}\n\n  "
-            text += escaped(command_in(self._runs_dir, "run"), 4000)
-            text += (
-                "\n\nRuns of other training loops that import cnn_tui appear here by themselves."
-            )
-            self.empty_text.update(text)
+            self.empty_text.update(self._welcome())
+
+    def _welcome(self) -> str:
+        """Return what can be done without any run."""
+        hint = with_keys(self.app, "No runs yet. {runs.new} starts one of these:")
+        width = max(MIN_WELCOME, self.size.width - WELCOME_MARGIN)
+        presets = [
+            safe_text(f"  {name:<14} {text}", width) for name, text in describe_presets().items()
+        ]
+        command = escaped(command_in(self._runs_dir, "run", "PRESET"), 4000)
+        return "\n".join(
+            [
+                hint,
+                "",
+                *presets,
+                "",
+                f"In the shell: {command}",
+                "Runs of other training loops that import cnn_tui appear here by themselves.",
+            ]
+        )
 
     @property
     def _is_shown(self) -> bool:
@@ -616,10 +636,9 @@ class RunsScreen(DashboardScreen):
     @work
     async def action_new(self) -> None:
         """Ask for a preset and changes to it, and train with it."""
-        from cnn_engine.config.preset_files import list_presets  # noqa: PLC0415 - only if asked
         from cnn_tui.dashboard.dialogs.new_run import NewRunDialog  # noqa: PLC0415 - imports pydantic
 
-        preset = await self.ask(preset_dialog(list(list_presets())))
+        preset = await self.ask(preset_dialog(describe_presets()))
         if preset:
             await self._train(NewRunDialog.from_preset(preset, self._runs_dir))
 
