@@ -113,6 +113,7 @@ def test_edit_writes_a_file_that_explains_and_opens_it(tmp_path, run_cli, write,
     path = tmp_path / "settings/config.toml"
     editor("text = open(path).read(); open(path, 'w').write(text.replace('# theme =', 'theme ='))")
     assert run_cli("settings", "edit", cwd=tmp_path) == (0, "", "")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
     text = path.read_text()
     assert '\ntheme = "dark"\n' in text
     assert '# run.pause = "p"  # Pause or continue training\n' in text

@@ -69,6 +69,7 @@ def _create(path: Path) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(target, text.encode())
+        target.chmod(0o600)  # addresses of notifications are secrets
     except OSError as error:
         raise StorageError(f"{path}: cannot be written: {error.strerror}") from None
 

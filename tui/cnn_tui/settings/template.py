@@ -24,28 +24,25 @@ def template(keys: Iterable[tuple[str, str, str]]) -> str:
     Args:
         keys: Id, default keys and help of each key of the dashboard.
     """
-    lines = [HEAD]
+    lines = HEAD.splitlines()
     for section, settings in groupby(all_settings(), key=lambda setting: setting.section):
         for setting in settings:
             if setting.key == KEYS:
-                lines += ["", f"[{KEYS}]", *_comment(_explanation(setting)), ""]
+                lines += ["", f"[{KEYS}]", "", *_comment(setting), ""]
                 lines += [f"# {id_} = {json.dumps(names)}  # {text}" for id_, names, text in keys]
                 continue
             if f"[{section}]" not in lines:
                 lines += ["", f"[{section}]"]
-            lines += ["", *_comment(_explanation(setting))]
+            lines += ["", *_comment(setting)]
             lines.append(f"# {setting.name} = {json.dumps(setting.default)}")
     return "\n".join(lines) + "\n"
 
 
-def _explanation(setting: Setting) -> str:
-    known = choices(setting.kind)
-    if get_origin(setting.kind) is list:
-        known = choices(get_args(setting.kind)[0])
-    values = f" One of {', '.join(known)}." if known else ""
-    option = f"Option {setting.option}, variable" if setting.option else "Variable"
-    return f"{setting.description}{values} {option} {setting.variable}."
-
-
-def _comment(text: str) -> list[str]:
-    return [f"# {line}" for line in wrap(text, WIDTH, break_on_hyphens=False)]
+def _comment(setting: Setting) -> list[str]:
+    """Return the lines that explain a setting."""
+    kind = get_args(setting.kind)[0] if get_origin(setting.kind) is list else setting.kind
+    known = choices(kind)
+    text = f"{setting.description} One of {', '.join(known)}." if known else setting.description
+    names = f"Option {setting.option}, variable" if setting.option else "Variable"
+    lines = wrap(text, WIDTH, break_on_hyphens=False)
+    return [f"# {line}" for line in (*lines, f"{names} {setting.variable}")]
