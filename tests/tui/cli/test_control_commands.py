@@ -237,8 +237,11 @@ def test_commands_that_another_loop_does_not_obey_are_refused(tmp_path):
             stop(name, after_epoch=True)
     assert not run.commands.exists()
     own = set_local_host(loop_run(tmp_path / "runs", gan(), "own"))
-    with Recorder(own), pytest.raises(ConfigError, match=r"it needs run\.control\(opt"):
-        set_values(f"{own.path}", ["lr=0.01"])
+    with Recorder(own):
+        with pytest.raises(ConfigError, match=r"it needs run\.control\(opt"):
+            set_values(f"{own.path}", ["lr=0.01"])
+        with pytest.raises(ConfigError, match="cannot stop and test: its own program would have"):
+            stop(f"{own.path}", test=True)
 
 
 def test_checkpoint_of_another_loop_says_when_it_follows(tmp_path, monkeypatch):

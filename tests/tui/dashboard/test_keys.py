@@ -617,7 +617,9 @@ async def test_messages_about_another_loop_promise_what_it_does(tmp_path):
         await press(pilot, "c")
         text = "Saving a checkpoint when the loop reads run.should_save"
         assert text in screen_text(app)
-        await press(pilot, "s", "e")
+        await press(pilot, "s")
+        assert "Stop and test" not in screen_text(app)
+        await press(pilot, "e")
         assert "Stopping after this epoch" in screen_text(app)
         assert "validated" not in screen_text(app)
         add_events(run, events.CommandApplied(command="pause", by="key"))
