@@ -131,9 +131,20 @@ class Control:
             self._process_commands()
 
     def join(self, meetings: Meetings) -> None:
-        """Apply commands at the same steps as the other processes of the run from now on."""
+        """Apply commands at the same steps as the other processes of the run from now on.
+
+        Those that have reached one process while it loaded are for all of them.
+        """
         self._meetings = meetings
         meetings.measure = self._facts
+        stops = filter(None, (self._stop_after_epoch, self._stop_and_test))
+        pauses = [Command(name="pause", by="cli")] if self._paused_since is not None else []
+        early, self._waiting = [*self._waiting, *stops, *pauses], []
+        for command in self._exchange(early):
+            if command.name == "stop-test":
+                self._stop_and_test = command
+            else:
+                self._apply(command)
 
     def _facts(self) -> dict[str, float]:
         """Return the memory of this process, and the cost of its steps so far."""
@@ -254,10 +265,14 @@ class Control:
 
     def _all_commands(self) -> Iterable[Command]:
         """Return new commands, with those of the other processes of the run."""
+        return self._exchange(self._new_commands())
+
+    def _exchange(self, commands: Iterable[Command]) -> Iterable[Command]:
+        """Return commands that have reached this process, and those of the others."""
         if self._meetings is None:
-            return self._new_commands()
-        commands = [asdict(command) for command in self._new_commands()]
-        return [Command(**fields) for fields in self._meetings.hold(commands)]
+            return commands
+        fields = [asdict(command) for command in commands]
+        return [Command(**found) for found in self._meetings.hold(fields)]
 
     def _new_commands(self) -> Iterator[Command]:
         """Yield new commands, and a stop once it is due by the deadline.
@@ -309,18 +324,17 @@ class Control:
     def _stop_before_test(self, command: Command) -> None:
         """End training, so that the test follows; a test that runs already just continues.
 
-        While a resumed run loads, its test follows once it is loaded.
+        While the run loads, it continues until it is loaded.
 
         Raises:
-            StopRequested: training is to end now, or nothing is trained that could be tested.
+            StopRequested: training is to end now.
         """
         if self._training_is_over:
             return
-        if self._trainer is not None or self._recorder.state.steps_done:
-            self._stop_and_test = command
+        self._stop_and_test = command
         if self._paused_since is not None:
             self._end_pause(self._paused_since, Command(name="unpause", by=command.by))
-        if self._trainer is not None or self._stop_and_test is None:
+        if self._trainer is not None:
             raise StopRequested(command.by)
 
     def _resend(self, detach: Command) -> None:

@@ -200,6 +200,8 @@ class Trainer:
         """
         while self.epoch < self.epochs or not self.progress.epoch_done:
             if self.control.stops_and_tests:  # asked for while the run was loaded
+                if not self.epoch:  # nothing is trained that could be tested
+                    self.control.end_run(is_complete=False)
                 return
             try:
                 self._run_epoch()

@@ -2,6 +2,7 @@
 
 import os
 import threading
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -10,6 +11,10 @@ from cnn_engine.distributed.interface import INTERFACE, choose_interface
 from cnn_engine.distributed.meetings import MAX_DISTANCE, Meetings
 from cnn_engine.distributed.place import VARIABLES, find_place
 from cnn_engine.errors import ConfigError
+from cnn_engine.runs.commands import Command, send
+from cnn_engine.runs.directory import create_run
+from cnn_engine.runs.recorder import Recorder
+from cnn_engine.training.control import Control
 
 
 class Group:
@@ -150,3 +155,24 @@ def test_interface_of_the_user_must_exist(monkeypatch):
     monkeypatch.setenv(INTERFACE, "wire7")
     with pytest.raises(ConfigError, match="GLOO_SOCKET_IFNAME: there is no network interface"):
         choose_interface("", is_one_machine=True)
+
+
+@pytest.mark.parametrize("stop", ["stop-epoch", "stop-test"])
+def test_commands_that_reach_one_process_while_it_loads_are_for_all(tmp_path, monkeypatch, stop):
+    monkeypatch.setattr("cnn_engine.training.control.CHECK_SECONDS", 0.0)
+
+    def load(rank, meetings):
+        run = create_run(tmp_path / f"{rank}")
+        with Recorder(run) as recorder:
+            control = Control(recorder)
+            trainer = SimpleNamespace(lr=0.1, epochs=20, epoch=0, save_seconds=None)
+            for name, value in ((stop, None), ("lr", 0.5), ("pause", None), ("unpause", None)):
+                if rank == 0:
+                    send(run.commands, Command(name=name, by="cli", value=value))
+            control.check()
+            control.join(meetings)
+            control.begin_training(trainer)
+            return control.stops_after_epoch, control.stops_and_tests, trainer.lr
+
+    expected = stop == "stop-epoch", stop == "stop-test", 0.5
+    assert Group(2).run(load) == [expected, expected]

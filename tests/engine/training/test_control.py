@@ -31,6 +31,8 @@ from runs_for_tests import RunForTests, wait_until
 class FakeTrainer:
     """The part of a trainer that commands change."""
 
+    save_seconds = None
+
     def __init__(self):
         self.lr, self.epochs, self.epoch = 0.001, 20, 3
         self.saved, self.error = 0, ""
