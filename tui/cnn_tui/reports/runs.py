@@ -7,10 +7,10 @@ from typing import NamedTuple
 from cnn_engine.runs.columns import RunColumn
 from cnn_engine.runs.groups import RunGroup
 from cnn_engine.runs.summary import RunSummary
+from cnn_tui.charts.curves import curve_text
 from cnn_tui.terminal.ascii import for_locale
 from cnn_tui.terminal.environment import terminal_columns
 from cnn_tui.text.columns import MAX_NAME_LENGTH, columns_with
-from cnn_tui.text.curves import curve_text
 from cnn_tui.text.numbers import date, duration
 from cnn_tui.text.safe import safe_text
 from cnn_tui.text.spreads import spread_text

@@ -7,11 +7,11 @@ from textual.content import Content
 from cnn_engine.runlog.best_metric import VAL_LOSS, best_metric
 from cnn_engine.runs.groups import RunGroup
 from cnn_engine.runs.summary import RunSummary
+from cnn_tui.charts.curves import curve_text
 from cnn_tui.dashboard.widgets.panel import Panel
 from cnn_tui.dashboard.widgets.run_header import BADGES
 from cnn_tui.dashboard.widgets.runs.rows import GROUP_BADGES
 from cnn_tui.text.columns import series_text, setting_text
-from cnn_tui.text.curves import curve_text
 from cnn_tui.text.numbers import date, decimal, duration, out_of, percent
 from cnn_tui.text.queue import status_text
 from cnn_tui.text.safe import safe_text
