@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -174,7 +175,8 @@ def test_command_gets_the_run_and_a_session_of_its_own(tmp_path, monkeypatch, im
     run = golden_run(tmp_path, "completed")
     write_marks(run, Marks(name="größe"))
     values = tmp_path / "values"
-    command = f"env > {values}.new; ps -o sid= -p $$ >> {values}.new; mv {values}.new {values}; "
+    session = f"{sys.executable} -c 'import os; print(os.getsid(0))'"
+    command = f"env > {values}.new; {session} >> {values}.new; mv {values}.new {values}; "
     assert notify_end(run, Targets(on_end=f"{command} sleep 60 & echo started")) == ""
     wait_until(values.exists)  # it goes on, and is not waited for
     text = values.read_text()
