@@ -23,7 +23,7 @@ OUT_OF_FOLD = "McNemar's exact test of the predictions out of fold"
 
 
 class RunSet(NamedTuple):
-    """What is compared as one: a run, or the runs of a setting of a series."""
+    """One side of a comparison: a run, or the runs of a setting of a series."""
 
     name: str
     runs: tuple[RunDirectory, ...]

@@ -49,7 +49,7 @@ class Setting(NamedTuple):
     """Runs of a series with the same config except for seed and fold."""
 
     text: str
-    """What it differs by, such as `optimizer.lr=0.003`; empty if nothing else is swept."""
+    """Settings that differ, such as `optimizer.lr=0.003`; empty if nothing else is swept."""
 
     runs: tuple[RunSummary, ...]
 
@@ -133,7 +133,7 @@ class RunGroup:
 
     @cached_property
     def swept(self) -> str:
-        """What differs between the runs: `optimizer.lr 0.001, 0.003; 2 seeds`."""
+        """Differences between the runs: `optimizer.lr 0.001, 0.003; 2 seeds`."""
         values: dict[str, list[str]] = {}
         for setting in self.settings:
             for key, value in KEY_AND_VALUE.findall(setting.text):

@@ -1,4 +1,4 @@
-"""How this program was installed, and the command that installs further libraries beside it."""
+"""The installation of this program, and the command that installs further libraries beside it."""
 
 import json
 import os

@@ -14,7 +14,7 @@ which not every cluster enforces."""
 
 
 class ThreadLimits(NamedTuple):
-    """What limits the number of threads."""
+    """Limits of the number of threads."""
 
     cores: int
     """Physical cores of the machine."""

@@ -1,4 +1,4 @@
-"""What PyTorch can do on this machine, as a process of its own reports it. Does not import PyTorch.
+"""Abilities of PyTorch here, reported by a process of its own. Does not import PyTorch.
 
 An installation that is damaged, or for other processors, can crash or hang while it is imported.
 """

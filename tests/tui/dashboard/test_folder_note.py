@@ -1,4 +1,4 @@
-"""What the form for a new run says about a folder while its path is typed."""
+"""The form for a new run describes a folder while its path is typed."""
 
 import pytest
 

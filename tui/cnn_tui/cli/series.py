@@ -14,7 +14,7 @@ from cnn_tui.terminal.tty import has_terminal
 
 
 class Shown(NamedTuple):
-    """How a command shows what it does."""
+    """Ways in which a command shows its work."""
 
     options: Options
     no_ui: bool

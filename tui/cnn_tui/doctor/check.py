@@ -22,7 +22,7 @@ class Check(NamedTuple):
     value: str
     state: State = "ok"
     advice: str = ""
-    """What to do; empty if nothing needs to be done."""
+    """Advice on what to do; empty if nothing needs to be done."""
 
     exit_code: int = 0
     """Exit code of the command because of it: not 0 if it keeps cnn-tui from training."""

@@ -25,7 +25,7 @@ HEADER, ENTRY = r"\s*\[([^\[\]]+)\]", r"\s*([\w.\"'\s-]+?)\s*="
 
 
 class SettingsFile(NamedTuple):
-    """What a file of settings contains."""
+    """Contents of a file of settings."""
 
     path: Path
     tables: dict[str, Any]

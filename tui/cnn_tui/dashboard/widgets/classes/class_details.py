@@ -20,7 +20,7 @@ LINES_AROUND = 3
 
 
 class ClassDetails(ClassPanel):
-    """Where the images of the selected class go, and which images are taken for it."""
+    """Classes that the images of the selected class are taken for, and those taken for it."""
 
     TITLE = "Class"
 
