@@ -177,8 +177,11 @@ def test_command_gets_the_run_and_a_session_of_its_own(tmp_path, monkeypatch, im
     values = tmp_path / "values"
     session = f"{sys.executable} -c 'import os; print(os.getsid(0))'"
     command = f"env > {values}.new; {session} >> {values}.new; mv {values}.new {values}; "
-    assert notify_end(run, Targets(on_end=f"{command} sleep 60 & echo started")) == ""
-    wait_until(values.exists)  # it goes on, and is not waited for
+    waits = f"echo started; until [ -e {tmp_path}/end ]; do sleep 0.05; done; rm {tmp_path}/end"
+    assert (
+        notify_end(run, Targets(on_end=command + waits)) == ""
+    )  # it goes on, and that is no error
+    wait_until(values.exists)
     text = values.read_text()
     assert "T0PSECRET" not in text
     found = dict(line.partition("=")[::2] for line in text.splitlines())
@@ -191,6 +194,8 @@ def test_command_gets_the_run_and_a_session_of_its_own(tmp_path, monkeypatch, im
     assert found["CNN_TUI_ERROR"] == ""
     assert int(text.splitlines()[-1]) != os.getsid(0)
     assert run.console.read_text() == "started\n"
+    (tmp_path / "end").touch()
+    wait_until(lambda: not (tmp_path / "end").exists())
 
 
 def test_lost_run_is_reported_as_failed(tmp_path, webhook):
