@@ -21,7 +21,7 @@
         suspects.json     training images whose labels are suspicious
         summary.json      cached summary, so that many runs list quickly
         marks.json        the user's star, name, tags and note
-        series.json       plan of the series of which this is the first run; series.lock is locked by
+        series.json       plan of the series that this run begins; series.lock is locked by
                           the process that trains it, series.stop asks that to start no other run
         notify.json       URLs and command for messages about the run, readable by its user only
     runs/.trash/          deleted runs
