@@ -133,9 +133,8 @@ def watch_headless(run: RunDirectory) -> int:
 
 def _has_ended(state: RunState, run: RunDirectory, host: str) -> bool:
     """Return True if the run has ended, or no process trains it and it does not wait in a queue."""
-    if state.phase == "queued" and queue_place(run, state.host):  # first: it may start meanwhile
-        return False
-    return state.has_ended or not run.is_live(host)
+    # The queue comes first: an entry is removed once its process holds the log.
+    return state.has_ended or not (queue_place(run, host) or run.is_live(host))
 
 
 def resume_hint(run: RunDirectory) -> str:

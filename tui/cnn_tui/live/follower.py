@@ -115,12 +115,13 @@ class Follower:
         output = _next_batch(self._output, errors)
         if self.state.host and not self.trains_here and not errors and not self.run.path.exists():
             errors.append(f"its directory is gone: {self.run.path}")
+        waiting = self._waiting_text(events)  # before `is_live`: it may be started meanwhile
         return Batch(
             events=events,
             output=output,
             restarts=self._log.restarts,
             is_live=self._is_held(events),
-            waiting=self._waiting_text(events),
+            waiting=waiting,
             is_restarting=self._waits_for_restart(events),
             has_more=self._events.has_more or self._output.has_more,
             error=errors[-1] if errors else "",
