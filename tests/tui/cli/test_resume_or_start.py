@@ -89,7 +89,7 @@ def test_run_that_another_process_trains_is_left_to_it(tmp_path, run_cli):
     ("options", "text"),
     [
         (["--name", "other"], "--name other: the name is that of --resume-or-start, night"),
-        (["--repeat", "2"], "cannot be used with --detach, --like or --resume-or-start"),
+        (["--repeat", "2"], "cannot be used with --resume-or-start"),
     ],
 )
 def test_options_that_contradict_are_refused(tmp_path, run_cli, options, text):
