@@ -54,10 +54,11 @@ def from_dict(
         for override in overrides:
             _apply_override(tables, override)
         config = Config.model_validate_json(_json(tables))
-    except ValidationError as error:
+    except (ValidationError, RecursionError) as error:
+        # Newer Pythons write text that pydantic finds too deep to read.
+        if isinstance(error, RecursionError) or error.errors()[0]["type"] == "json_invalid":
+            raise ConfigError("config: its values are nested too deeply") from None
         raise ConfigError(*_problems(error)) from None
-    except RecursionError:
-        raise ConfigError("config: its values are nested too deeply") from None
     if config.model.is_user_model and not allow_code:
         raise ConfigError(
             f"model.name: {config.model.name!r} is code that would be imported from the current "
