@@ -522,7 +522,8 @@ async def test_directory_that_is_deleted_is_reported(tmp_path):
         shutil.rmtree(run.path)
         app.screen.poll()
         await settle(pilot)
-        assert "Cannot read the run: its directory is gone: " in screen_text(app)
+        text = " ".join(screen_text(app).split())
+        assert "Cannot read the run: its directory is gone: " in text
 
 
 async def test_loop_is_described_again_in_the_log_only_if_the_text_changes(tmp_path):

@@ -349,7 +349,7 @@ KEYS = (
         ),
         Key("sort_next", "greater_than_sign", "sort", "Sort by the next column", 0, "sort_next(1)"),
         Key("reverse", "i", "reverse", "Reverse the order"),
-        Key("watch", "w", "watch", "Watch a running series, run after run"),
+        Key("watch", "f", "follow", "Follow a running series, run after run"),
         Key("select", "space", "select", "Select or unselect the run, or all of a series", 4),
         Key("compare", "c", "compare", "Compare the selected runs and series, up to eight", 4),
         Key("star", "asterisk", "star", "Star or unstar", 6),

@@ -15,7 +15,7 @@ from cnn_tui.pictures.half_blocks import Picture, draw_picture, fit_width
 from cnn_tui.text.metrics import interval_text
 from cnn_tui.text.numbers import decimal, percent
 from cnn_tui.text.safe import class_name
-from cnn_tui.text.shell import command_for
+from cnn_tui.text.shell import shell_command
 from cnn_tui.text.width import pad
 
 PICTURES = 3
@@ -70,9 +70,10 @@ class RunResult(Panel[RunState]):
         return [first, *others[: max(0, room)], *pictures, *commands]
 
     def _commands(self) -> list[str]:
+        """Return commands without the directory of the runs; the shell shows them in full."""
         return [
-            command_for("predict", self._run, "IMAGE"),
-            command_for("export", self._run, "--to", "onnx"),
+            shell_command("predict", self._run.id, "IMAGE"),
+            shell_command("export", self._run.id, "--to", "onnx"),
         ]
 
     def _pictures(self, classes: tuple[str, ...], width: int, lines: int) -> list[Content]:
