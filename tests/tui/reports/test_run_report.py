@@ -171,3 +171,14 @@ def test_runs_can_have_a_column_with_curves(tmp_path, run_cli):
     assert curves["1124-0412-amber"][0] == "█"  # the first epoch has the highest loss
     assert len(curves["1124-0412-amber"]) == CURVE_WIDTH
     assert "val loss" not in run_cli("runs", "--runs-dir", ".", cwd=tmp_path)[1]
+
+
+def test_compare_draws_the_validation_losses_of_all_runs(tmp_path, run_cli):
+    ids = [golden_run(tmp_path, "completed", f"1124-0412-{word}").id for word in ("amber", "ash")]
+    code, out, _ = run_cli("compare", *ids, "--runs-dir", ".", cwd=tmp_path)
+    assert code == 0
+    _, heading, chart = out.partition("Validation loss by epoch:")
+    chart = chart.partition("\nNo config differences")[0]
+    assert heading
+    assert "AAA" in chart  # without colours, a letter for each run; the first one is above
+    assert "1124-0412-ash" in out

@@ -21,6 +21,9 @@ Color: TypeAlias = str | tuple[int, int, int]
 Points: TypeAlias = Sequence[tuple[float, float]]
 """Pairs of epoch and value."""
 
+RUN_COLORS = ("blue+", "orange+", "green+", "red+", "magenta+", "cyan+", "white", "gray+")
+"""Colours of compared runs."""
+
 MIN_WIDTH, MIN_HEIGHT = 16, 4
 
 ROWS_PER_TICK = 3
@@ -31,6 +34,8 @@ class Line(NamedTuple):
 
     points: Points
     color: Color
+    marker: str = "braille"
+    """A marker of plotext, or the character to draw it with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +70,27 @@ def accuracy_chart(state: RunState, width: int, height: int, colors: ChartColors
     return draw_lines(lines, width, height, state.total_epochs, colors.axis)
 
 
+def val_loss_chart(
+    states: Sequence[RunState], width: int, height: int, markers: Sequence[str]
+) -> str:
+    """Return the validation losses of several runs by epoch, as text with ANSI colours.
+
+    The text is empty if there is nothing finite to draw, or if the size is below the minimum.
+
+    Args:
+        states: The runs; the first one is drawn above the others.
+        width: Cells across.
+        height: Lines.
+        markers: What each curve is drawn with, as in `Line`.
+    """
+    lines = []
+    for state, marker, color in zip(states, markers, RUN_COLORS, strict=False):
+        points = [(step / axis_unit(state), loss) for step, loss in val_points(state)]
+        lines.append(Line(points, color, marker))
+    epochs = max((state.total_epochs for state in states), default=0)
+    return draw_lines(lines[::-1], width, height, epochs, ChartColors().axis)
+
+
 def draw_lines(
     lines: Iterable[Line], width: int, height: int, epochs: int, axis_color: Color
 ) -> str:
@@ -81,7 +107,7 @@ def draw_lines(
     """
     if width < MIN_WIDTH or height < MIN_HEIGHT:
         return ""
-    drawn = [(_segments(downsample(line.points, 4 * width)), line.color) for line in lines]
+    drawn = [(_segments(downsample(line.points, 4 * width)), line) for line in lines]
     values = [value for segments, _ in drawn for points in segments for _, value in points]
     if not values:
         return ""
@@ -101,10 +127,10 @@ def draw_lines(
     plotext.xticks(_ticks(last, max(2, width // 10)))
     plotext.ylim(scale.low, scale.high)
     plotext.yticks(scale.ticks, [f"{tick:.4g}" for tick in scale.ticks])
-    for segments, color in drawn:
+    for segments, line in drawn:
         for segment in segments:
             x, y = zip(*segment, strict=True)
-            plotext.plot(x, y, marker="braille", color=color)
+            plotext.plot(x, y, marker=line.marker, color=line.color)
     return str(plotext.build()).rstrip("\n")
 
 

@@ -1,13 +1,16 @@
 """The report of `cnn-tui compare`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from cnn_engine.results.comparison import Comparison, RunResults, Verdict
 from cnn_engine.results.metrics import Rate
+from cnn_engine.runlog.state import RunState
+from cnn_tui.charts.traces import LETTERS
 from cnn_tui.reports.console import results_console
 from cnn_tui.text.json import config_value_text
 from cnn_tui.text.metrics import interval_text, rate_text
@@ -23,6 +26,14 @@ MAX_CLASSES = 20
 """Classes listed: those that differ most."""
 
 MAX_VALUE_LENGTH = 40
+
+CHART_HEIGHT, MAX_CHART_WIDTH = 14, 100
+
+RUN_STYLES = (
+    *("bright_blue", "orange1", "bright_green", "bright_red"),
+    *("bright_magenta", "bright_cyan", "white", "bright_black"),
+)
+"""Colours of the compared runs, as in the chart."""
 
 ROWS: dict[str, Callable[[RunResults], str | None]] = {
     "name": lambda run: safe_text(run.summary.name, MAX_VALUE_LENGTH) or None,
@@ -59,6 +70,7 @@ def print_comparison(comparison: Comparison) -> None:
         ids = [compared.run.id for compared in comparison.runs[1:]]
         command = command_for("export", comparison.runs[0].run, *ids, "--to", "csv-series")
         console.print(Text(f"… and {more:,} more series: {command}", "dim"))
+    _print_curves(console, [compared.state for compared in comparison.runs])
     if comparison.config_differences:
         console.print("\nConfig differences", style="bold")
         console.print(_settings(comparison))
@@ -75,6 +87,24 @@ def print_comparison(comparison: Comparison) -> None:
             continue
         console.print()
         console.print(_verdict(first, other, verdict, count), soft_wrap=not console.is_terminal)
+
+
+def _print_curves(console: Console, states: Sequence[RunState]) -> None:
+    """Print the validation losses in one chart; without colours, each curve has its letter."""
+    from cnn_tui.charts.report import val_loss_chart  # noqa: PLC0415 - plotext loads slowly
+
+    shown = states[: len(LETTERS)]
+    has_color = console.color_system is not None and not console.no_color
+    markers = ["braille"] * len(shown) if has_color else LETTERS
+    chart = val_loss_chart(shown, min(console.width, MAX_CHART_WIDTH), CHART_HEIGHT, markers)
+    if chart:
+        names = [
+            (f"{letter} {safe_text(state.started.run_id if state.started else '')}", style)
+            for letter, state, style in zip(LETTERS, shown, RUN_STYLES, strict=False)
+        ]
+        parts = [part for name in names for part in ("  ", name)]
+        console.print(Text.assemble(("\nValidation loss by epoch:", "bold"), *parts))
+        console.print(Text.from_ansi(chart))
 
 
 def _table(comparison: Comparison) -> Table:
