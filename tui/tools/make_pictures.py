@@ -1,14 +1,16 @@
 """Make the screenshots for the documentation, of a real run halfway and at its end.
 
     python tui/tools/make_pictures.py [--config digits] [--data-dir DIR] [--epoch 7]
-                                      [--output tui/pictures]
+                                      [--halfway] [--output tui/pictures]
 
 Writes `live.svg`, `light.svg`, `narrow.svg`, `classes.svg`, `finished.svg`, `mistakes.svg` and
-`model.svg`; needs no terminal.
+`model.svg`; needs no terminal. With `--halfway`, only the first four, which show no image of the
+data set, and the run is stopped.
 """
 
 import argparse
 import asyncio
+import signal
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
@@ -82,10 +84,12 @@ async def main(arguments: argparse.Namespace) -> None:
                 screen.poll()  # the screen itself polls only once a second
             for screenshot in HALFWAY:
                 await take_screenshot(screenshot, pilot, arguments.output)
+            if arguments.halfway:
+                engine.request_stop(signal.SIGTERM)
             while not screen.state.has_ended:
                 await pilot.pause(0.2)
             await pilot.pause(1)
-            for screenshot in FINISHED:
+            for screenshot in () if arguments.halfway else FINISHED:
                 await take_screenshot(screenshot, pilot, arguments.output)
         engine.join()
 
@@ -95,5 +99,6 @@ if __name__ == "__main__":
     parser.add_argument("--config", default="digits")
     parser.add_argument("--data-dir")
     parser.add_argument("--epoch", type=int, default=7)
+    parser.add_argument("--halfway", action="store_true")
     parser.add_argument("--output", type=Path, default=Path(__file__).parents[1] / "pictures")
     asyncio.run(main(parser.parse_args()))
