@@ -76,7 +76,9 @@ def _tokens(visible: str | None) -> list[str] | None:
 class DeviceLock:
     """A shared lock of a device, until it is closed or its processes have ended."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, name: str, descriptor: int) -> None:
+        self.name = name
+        """Name of the device."""
         self.descriptor = descriptor
         """File descriptor; a process that inherits it inherits the lock."""
 
@@ -99,8 +101,24 @@ def hold_device(name: str, run: Path | None) -> DeviceLock | None:
         descriptor = try_lock(_path(name), fcntl.LOCK_SH, SHARED_SECONDS)
         if descriptor is not None:
             _add(descriptor, run)
-            return DeviceLock(descriptor)
+            return DeviceLock(name, descriptor)
     return None
+
+
+def hold_expected_device(configured: str, run: Path) -> DeviceLock | None:
+    """Lock the device that a run will train on, before PyTorch is loaded.
+
+    Between several GPUs only PyTorch can choose: the run locks one of them later.
+
+    Args:
+        configured: Value of `train.device`.
+        run: Directory of the run.
+
+    Returns:
+        None if the device is not known yet, or cannot be locked.
+    """
+    names = device_names(device_kind(configured), os.environ.get(VISIBLE))
+    return hold_device(names[0], run) if len(names) == 1 else None
 
 
 def take_device(name: str, run: Path | None) -> DeviceLock | None:
@@ -117,7 +135,7 @@ def take_device(name: str, run: Path | None) -> DeviceLock | None:
     os.ftruncate(descriptor, 0)  # runs that have ended
     _add(descriptor, run)
     if relock(descriptor, fcntl.LOCK_SH, SHARED_SECONDS):
-        return DeviceLock(descriptor)
+        return DeviceLock(name, descriptor)
     os.close(descriptor)
     return None
 

@@ -19,6 +19,7 @@ from cnn_engine.checkpoints.resume import find_checkpoint
 from cnn_engine.distributed.place import Place, find_place
 from cnn_engine.errors import RunHeldError, StorageError, UserError
 from cnn_engine.notifications.notifier import notify_lost
+from cnn_engine.queue.devices import hold_expected_device
 from cnn_engine.runlog.events import RunFinished
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.recorder import HandedOver, Recorder
@@ -42,7 +43,7 @@ def start_in_background(request: Request, run: RunDirectory) -> None:
     """
     with Recorder(run) as recorder:
         begin_run(request, recorder)
-        spawn(run, recorder.release())
+        _spawn(recorder, request.config.train.device)
 
 
 def start_processes(request: Request, run: RunDirectory, count: int) -> int:
@@ -75,7 +76,26 @@ def resume_in_background(run: RunDirectory) -> None:
     """
     with Recorder(run) as recorder:
         find_checkpoint(recorder.state, run, None)
-        spawn(run, recorder.release())
+        train = recorder.state.config.get("train")
+        _spawn(recorder, str(train.get("device")) if isinstance(train, dict) else "auto")
+
+
+def _spawn(recorder: Recorder, configured: str) -> None:
+    """Start the process of a run, which inherits the lock of its device, if that is known.
+
+    Args:
+        recorder: Records the run.
+        configured: Value of `train.device`.
+
+    Raises:
+        StorageError: the process cannot be started.
+    """
+    device = hold_expected_device(configured, recorder.run.path)
+    try:
+        spawn(recorder.run, recorder.release(), device)
+    finally:
+        if device is not None:
+            device.close()
 
 
 def main() -> None:

@@ -35,7 +35,7 @@ from cnn_engine.errors import (
 )
 from cnn_engine.notifications.notifier import Notifier
 from cnn_engine.notifications.targets import write_targets
-from cnn_engine.queue.devices import DeviceLock, device_name, hold_device
+from cnn_engine.queue.devices import DeviceLock, device_name, hold_device, hold_expected_device
 from cnn_engine.queue.entries import read_entries, remove_entry
 from cnn_engine.runlog.events import (
     FORMAT,
@@ -300,6 +300,9 @@ class Engine:
     def start(self) -> None:
         """Start the thread, unless it is started already, and return at once."""
         if self._thread.ident is None:
+            if self._place is None:
+                configured = self._request.config.train.device
+                self.device = hold_expected_device(configured, self._recorder.run.path)
             keep_freed_memory()
             self._thread.start()
 
@@ -590,7 +593,10 @@ class Engine:
         """Lock the device, so that the queue starts no run on it; report the runs that wait."""
         is_first = self._place is None or self._place.is_first
         name = device_name(kind, index)
-        self.device = hold_device(name, self._recorder.run.path if is_first else None)
+        if self.device is None or self.device.name != name:
+            if self.device is not None:
+                self.device.close()
+            self.device = hold_device(name, self._recorder.run.path if is_first else None)
         waiting = sum(not entry.held and entry.device == kind for entry in read_entries())
         if is_first and waiting and self._recorder.state.queued is None:
             runs = f"{waiting} queued runs wait" if waiting > 1 else "A queued run waits"

@@ -17,7 +17,7 @@ from cnn_engine.queue.entries import changed_entries, read_entries
 from cnn_engine.queue.files import queue_directory
 from cnn_engine.runlog import events
 from cnn_engine.runlog.log import LogReader
-from cnn_engine.runs.directory import RunDirectory, iter_runs
+from cnn_engine.runs.directory import RunDirectory, create_run, iter_runs
 from cnn_engine.runs.queue_places import queue_place
 from cnn_engine.runs.queued import cancel, move_up, queue_again, set_held
 from cnn_engine.runs.recorder import Recorder
@@ -25,12 +25,12 @@ from cnn_engine.runs.series import runs_of_group
 from cnn_engine.runs.series_plan import PlannedRun, SeriesPlan
 from cnn_engine.runs.summary import read_state, read_summary
 from cnn_engine.runs.trash import delete, restore
-from cnn_engine.session import holder, holder_process
+from cnn_engine.session import background, holder, holder_process
 from cnn_engine.session.queueing import queue_series, start_now
 from cnn_tui.headless.run import watch_headless
 from grammar import SESSIONS, event_letters
 from queues import busy, holders, queued_run, request, run_holder
-from runs_for_tests import events_of, wait_until
+from runs_for_tests import RunForTests, events_of, wait_until
 from terminal import environment
 
 
@@ -219,3 +219,29 @@ def write_images(folder):
             path = folder / name / f"{number}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.new("RGB", (8, 8), (number, 10 * number, len(name))).save(path)
+
+
+def test_engine_holds_its_device_before_pytorch_is_loaded(tmp_path, monkeypatch):
+    """In the seconds of loading, the queue started another run on it."""
+    run = RunForTests(tmp_path, "train.device=cpu")
+    monkeypatch.setattr(run.engine._thread, "start", lambda: None)
+    run.engine.start()
+    assert run.engine.device.name == "cpu"
+    assert take_device("cpu", None) is None
+    run.engine.device.close()
+    take_device("cpu", None).close()
+    run.recorder.close()
+
+
+def test_background_process_inherits_the_lock_of_its_device(tmp_path, monkeypatch):
+    run = RunForTests(tmp_path / "first", "train.device=cpu")
+    run.recorder.close()
+    free = []
+
+    def spawn(_run, _handed_over, device):
+        assert device.name == "cpu"
+        free.append(take_device("cpu", None))
+
+    monkeypatch.setattr(background, "spawn", spawn)
+    background.start_in_background(run.engine._request, create_run(tmp_path))
+    assert free == [None]
