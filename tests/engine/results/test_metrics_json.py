@@ -57,7 +57,7 @@ def rows(test):
 def test_metrics_as_rows():
     assert rows(finished_test(bins=BINS)) == {
         "accuracy": ("75.00%", "46.77–91.11%, 9 of 12"),
-        "majority class (cat)": ("83.33%", "baseline; not clearly worse"),
+        "majority class (cat)": ("83.33%", "baseline; the accuracy is not clearly better"),
         "macro F1": ("0.6211", "precision 0.6111, recall 0.6500"),
         "calibration error": ("3.33%", "well calibrated: mean confidence 75.0%, accuracy 75.0%"),
     }
@@ -75,7 +75,7 @@ def test_calibration_text(confidence_sum, verdict):
 
 @pytest.mark.parametrize(
     ("correct", "verdict"),
-    [(990, "49.0 points worse"), (10, "49.0 points better"), (505, "not clearly worse")],
+    [(990, "49.0 points below"), (10, "49.0 points above"), (505, "not clearly better")],
 )
 def test_baseline_text(correct, verdict):
     test = finished_test(correct=(correct // 2, correct // 2), total=(500, 500))

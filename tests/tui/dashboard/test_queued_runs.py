@@ -40,7 +40,7 @@ async def test_list_shows_queued_runs_in_their_order_and_changes_it(tmp_path):
         await press(pilot, "down", "K")
         assert names(app) == ["c", "b", "a", "baseline"]
         await press(pilot, "x")
-        await wait_for_text(pilot, "is cancelled; g resumes it")
+        await wait_for_text(pilot, "is cancelled; resume starts it again")
         assert read_summary(c).status == "stopped"
         await press(pilot, "end", "K")
         assert "Only queued runs; in the form for a new run, ctrl+t" in screen_text(app)

@@ -63,7 +63,7 @@ async def test_ended_run_shows_interval_mistakes_and_next_commands(tmp_path, siz
         await settle(pilot)
         text = screen_text(app)
         assert interval_text(metrics_of(state.test, state.prepared).accuracy) in text
-        assert "cnn-tui predict 1124-0412-amber" in text
+        assert "predict, export, test" in text
         assert "Step time" not in text
         assert f"→ {state.classes[5]}" in text
         assert ("▀▀▀" in text) == (size != (80, 24))

@@ -25,7 +25,7 @@ from cnn_tui.cli.options import RUN_HELP, AsJson, RunsDir, resolve_run
 from cnn_tui.text.json import to_json
 from cnn_tui.text.queue import waiting_text
 from cnn_tui.text.safe import safe_text
-from cnn_tui.text.shell import command_for
+from cnn_tui.text.shell import command_for, shell_command
 
 if TYPE_CHECKING:
     from cnn_engine.notifications.targets import Targets
@@ -61,7 +61,8 @@ def list_queue(context: typer.Context, as_json: AsJson = False) -> None:
 
         print_runs([summary for _, summary in found])
     else:
-        print("The queue is empty; add a run with: cnn-tui run --queue", file=sys.stderr)
+        command = shell_command("run", "--queue")
+        print(f"The queue is empty; add a run with: {command}", file=sys.stderr)
 
 
 def _order(run: RunSummary) -> tuple[bool, int]:

@@ -155,6 +155,8 @@ def show_series(group: RunGroup, runs_dir: Path) -> None:
     if (more := len(group.runs) - MAX_RUNS) > 0:
         console.print(Text(f"… and {more:,} more runs", "dim"))
     verb = {"running": "watch", "incomplete": "resume"}.get(group.status, "compare")
+    if verb == "compare" and len(group.settings) < 2:
+        return  # a setting alone has nothing to be compared with
     command = escaped(command_in(runs_dir, verb, f"group:{group.id}"), 4000)
     console.print(Text(f"\n{verb.capitalize()}: {command}"), soft_wrap=True)
 

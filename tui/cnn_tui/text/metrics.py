@@ -159,7 +159,7 @@ def confidence_text(row: Bin) -> str:
 
 
 def _baseline_remark(metrics: Metrics) -> str:
-    """Return `baseline; 40.0 points worse`: the baseline's difference from the accuracy.
+    """Return `baseline, 40.0 points below`: the baseline's difference from the accuracy.
 
     The difference is significant if the baseline is outside the accuracy's 95 % interval.
     """
@@ -169,9 +169,9 @@ def _baseline_remark(metrics: Metrics) -> str:
     if baseline.fraction == 1:
         return "baseline; all test images are of this class"
     if interval.low <= baseline.fraction <= interval.high:
-        return "baseline; not clearly worse"
+        return "baseline; the accuracy is not clearly better"
     points = 100 * (baseline.fraction - (metrics.accuracy.fraction or 0.0))
-    return f"baseline; {abs(points):.1f} points {'better' if points > 0 else 'worse'}"
+    return f"baseline, {abs(points):.1f} points {'above' if points > 0 else 'below'} the accuracy"
 
 
 def _calibration_remark(metrics: Metrics) -> str:

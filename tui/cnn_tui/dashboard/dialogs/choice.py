@@ -64,6 +64,7 @@ class ChoiceDialog(Dialog[str]):
         }
         &.-notes Button {
             width: 100%;
+            content-align: left middle;
             text-align: left;
             text-wrap: nowrap;
             text-overflow: ellipsis;

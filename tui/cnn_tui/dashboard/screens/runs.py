@@ -596,7 +596,7 @@ class RunsScreen(DashboardScreen):
         """Remove the run under the cursor from the queue."""
         run = self._queued_run()
         if run is not None and await self._try(lambda: cancel(run, by="key")):
-            self.report(f"{run.id} is cancelled; {shown_key(self.app, 'runs.resume')} resumes it")
+            self.report(f"{run.id} is cancelled; resume starts it again")
 
     def _queued_run(self) -> RunDirectory | None:
         """Return the run under the cursor if it is queued; else report that it is not."""

@@ -73,7 +73,7 @@ class LiveView(ChartActions, View):
             with Horizontal(id="resources"):
                 yield StepTime()
                 yield Machine()
-            yield RunResult(self._run, has_colors=self.app.can_draw_images)  # type: ignore[attr-defined]
+            yield RunResult(has_colors=self.app.can_draw_images)  # type: ignore[attr-defined]
             yield Processes()
 
     def on_mount(self) -> None:

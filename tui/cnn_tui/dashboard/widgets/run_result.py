@@ -9,13 +9,11 @@ from cnn_engine.results.metrics import metrics_of
 from cnn_engine.results.mistakes import Mistake
 from cnn_engine.runlog.events import TestFinished
 from cnn_engine.runlog.state import RunState
-from cnn_engine.runs.directory import RunDirectory
 from cnn_tui.dashboard.widgets.panel import Panel
 from cnn_tui.pictures.half_blocks import Picture, draw_picture, fit_width
 from cnn_tui.text.metrics import interval_text
 from cnn_tui.text.numbers import decimal, percent
 from cnn_tui.text.safe import class_name
-from cnn_tui.text.shell import shell_command
 from cnn_tui.text.width import pad
 
 PICTURES = 3
@@ -26,7 +24,10 @@ MIN_PICTURE_LINES = 3
 
 CAPTION_LINES = 2
 
-PREFERRED_LINES = 12
+NEXT = "in the shell: predict, export, test"
+"""Commands, which the shell shows in full once the dashboard is closed."""
+
+PREFERRED_LINES = 11
 """Lines if the height follows the content."""
 
 
@@ -35,9 +36,9 @@ class RunResult(Panel[RunState]):
 
     TITLE = "Result"
 
-    def __init__(self, run: RunDirectory, *, has_colors: bool) -> None:
+    def __init__(self, *, has_colors: bool) -> None:
         super().__init__()
-        self._run, self._has_colors = run, has_colors
+        self._has_colors = has_colors
         self._mistakes: Sequence[Mistake] = ()
 
     @property
@@ -61,20 +62,13 @@ class RunResult(Panel[RunState]):
             return []
         height = height or PREFERRED_LINES
         first, *others = _figures(state, state.test)
-        commands = [Content.styled(text, "$muted") for text in self._commands()]
+        commands = [Content.styled(NEXT, "$muted")]
         lines = height - 1 - len(commands) - CAPTION_LINES
         if not self._mistakes or lines < MIN_PICTURE_LINES:
             return [first, *others, *commands][:height]
         pictures = self._pictures(state.classes, width, lines)
         room = height - 1 - len(pictures) - len(commands)
         return [first, *others[: max(0, room)], *pictures, *commands]
-
-    def _commands(self) -> list[str]:
-        """Return commands without the directory of the runs; the shell shows them in full."""
-        return [
-            shell_command("predict", self._run.id, "IMAGE"),
-            shell_command("export", self._run.id, "--to", "onnx"),
-        ]
 
     def _pictures(self, classes: tuple[str, ...], width: int, lines: int) -> list[Content]:
         """Return the pictures side by side, with the true and the predicted class below."""
