@@ -238,8 +238,9 @@ def test_runs_directory_of_the_settings_is_that_of_all_commands(tmp_path, run_cl
     assert "--runs-dir" not in errors  # of the suggested command
     code, _, errors = run_cli("show", "nosuch", cwd=tmp_path)
     assert errors.endswith("see: cnn-tui runs\n")
+    golden_run(tmp_path / "runs", "completed")  # without the setting, the default
     code, _, errors = run_cli("show", "nosuch", "--runs-dir", "runs", cwd=tmp_path)
-    assert "--runs-dir runs" in errors
+    assert errors.endswith("see: cnn-tui runs --runs-dir runs\n")
     assert "CNN_TUI_RUNS_DIR" not in os.environ
 
 
