@@ -50,6 +50,11 @@ DROP_DAC_OVERRIDE = (24, 1, 0, 0, 0)
 """Arguments of `prctl` that make root obey file modes in the next program (PR_CAPBSET_DROP)."""
 
 
+def without_title(output: bytes) -> bytes:
+    """Return output to a terminal without the sequences that set its title and restore it."""
+    return re.sub(rb"\x1b\[2[23];0t|\x1b\]2;[^\x07]*\x07", b"", output)
+
+
 class Terminal:
     """A command on its own pseudo-terminal, with an emulated screen.
 

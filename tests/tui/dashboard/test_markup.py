@@ -78,7 +78,7 @@ async def test_dialogs(tmp_path, name):
         request = dataclasses.replace(Request.from_preset("digits"), like=name)
         for dialog, expected in (
             (name_dialog(summary), f"Name of {name};"),
-            (delete_dialog([summary]), f"Delete run {name}?"),
+            (delete_dialog([summary], "u"), f"Delete run {name}?"),
             (ChoiceDialog("Which preset?", "", Answer("1", name, name)), f" {name} (1) "),
             (NewRunDialog(request, tmp_path), f"New run: {name} "),
         ):

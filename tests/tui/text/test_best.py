@@ -1,6 +1,7 @@
 """Texts, tables and charts of runs whose best epoch is not that with the lowest loss."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 
@@ -137,11 +138,16 @@ def test_classes_are_compared_with_the_best_earlier_epoch():
     assert latest_results(state).best_correct == (45, 38)  # and not the third, of lower loss
 
 
+def compared(state):
+    """Return what the comparison needs to know of a run."""
+    return SimpleNamespace(state=state, states=[state])
+
+
 def test_runs_with_different_metrics_are_compared_by_each_ones_best_epoch():
-    states = [state_of("val_loss"), state_of("val_accuracy")]
-    rows = {row.label.strip(): row.cells for row in _best_rows(states)}
+    runs = [compared(state_of(metric)) for metric in ("val_loss", "val_accuracy")]
+    rows = {row.label.strip(): row.cells for row in _best_rows(runs)}
     assert rows["best epoch by"] == ["val loss", "val accuracy"]
     assert rows["its epoch"] == ["3", "2"]
     assert rows["its val loss"] == ["0.7000", "0.8000"]
-    labels = [row.label for row in _best_rows([states[1], states[1]])]
+    labels = [row.label for row in _best_rows([runs[1], runs[1]])]
     assert labels == ["best val accuracy", "  its loss", "  its epoch"]
