@@ -79,7 +79,7 @@ def test_export_import_and_compare_import_no_torch(tmp_path):
         "cnn_engine.importers.importer",
         "cnn_engine.results.comparison",
     }
-    assert not loaded & (TORCH_SIDE | {"textual", "plotext", "tensorboard"})
+    assert not loaded & (TORCH_SIDE | {"textual", "tensorboard"})
 
 
 def test_lesson_imports_no_torch(tmp_path):
