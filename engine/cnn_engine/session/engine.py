@@ -59,7 +59,7 @@ from cnn_engine.session.holder_process import start_holder
 from cnn_engine.session.process_exit import exits_raise
 from cnn_engine.session.request import Request
 from cnn_engine.session.spawn import spawn
-from cnn_engine.system.end_time import find_end_time
+from cnn_engine.system.end_time import JOB_END_TIME, find_end_time, has_passed_job
 from cnn_engine.system.environment_diff import environment_diff
 from cnn_engine.system.git_revision import Revision
 from cnn_engine.system.malloc import keep_freed_memory
@@ -582,6 +582,9 @@ class Engine:
 
     def _set_deadline(self) -> Deadline | None:
         """Return and record the deadline of this session, by which the first process stops all."""
+        if has_passed_job():
+            text = f"{JOB_END_TIME} has passed: it is ignored, and this run has no time limit"
+            self._recorder.record(Notice(text=text))
         earlier = self._resumption.end_time if self._resumption else None
         end_time = earlier or find_end_time()
         if end_time is None or (self._place is not None and not self._place.is_first):

@@ -1,12 +1,18 @@
 """Finds the run that a job started or continues by its name, so that one command line does both."""
 
+import fcntl
+import hashlib
+import os
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from cnn_engine.config.renamed_keys import logged_config
 from cnn_engine.errors import RunHeldError
+from cnn_engine.queue.files import try_lock
 from cnn_engine.runlog.events import RunStarted
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory, first_event, list_runs
@@ -14,6 +20,12 @@ from cnn_engine.runs.lookup import run_name
 from cnn_engine.runs.recorder import held_text
 from cnn_engine.runs.summary import read_summary
 from cnn_engine.session.request import Request
+
+NAMES_DIRECTORY = ".names"
+"""Directory in that of the runs, with a lock for each name that is being started."""
+
+LOCK_SECONDS = 1.0
+"""Time to wait for a process that is just ending."""
 
 LOOK_SECONDS = 0.5
 """Interval at which the log of a run on another machine is looked at."""
@@ -32,6 +44,31 @@ def find_named(runs_dir: Path, name: str) -> RunDirectory | None:
         if name in names and read_summary(run).is_own:
             return run
     return None
+
+
+@contextmanager
+def locked_name(runs_dir: Path, name: str) -> Iterator[None]:
+    """Lock a name within the context, so that two processes do not start the same run.
+
+    A directory in which no lock can be made is reported once the run is created.
+
+    Raises:
+        RunHeldError: another process has locked it.
+    """
+    digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    path = runs_dir / NAMES_DIRECTORY / f"{digest}.lock"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = try_lock(path, fcntl.LOCK_EX, LOCK_SECONDS)
+    except OSError:
+        yield
+        return
+    if descriptor is None:
+        raise RunHeldError(f"run {name!r}: another process is starting or training it")
+    try:
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def wait_until_silent(run: RunDirectory, state: RunState) -> None:

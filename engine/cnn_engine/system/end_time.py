@@ -24,9 +24,15 @@ def find_end_time() -> float | None:
     """Return the time at which this process must have ended, in seconds since 1970.
 
     None without a limit. The end of a job that has passed is that of an earlier one, as in a shell
-    that has outlived it.
+    that has outlived it; see `has_passed_job`.
     """
     if limit := os.environ.get(END_TIME):
         return float(limit)
     end = os.environ.get(JOB_END_TIME, "")
     return float(end) if end.isdecimal() and int(end) > time.time() else None
+
+
+def has_passed_job() -> bool:
+    """Return True if the end of a job is in the environment, but has passed."""
+    end = os.environ.get(JOB_END_TIME, "")
+    return end.isdecimal() and int(end) <= time.time() and not os.environ.get(END_TIME)

@@ -15,7 +15,7 @@ from cnn_engine.runs.marks import read_marks, write_marks
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.runs.summary import read_state
 from cnn_engine.session import named_run
-from cnn_engine.session.named_run import find_named, wait_until_silent
+from cnn_engine.session.named_run import find_named, locked_name, wait_until_silent
 from cnn_engine.training.deadline import Deadline
 from cnn_tui.cli import train
 from event_samples import applied, started
@@ -138,3 +138,27 @@ def test_run_of_another_machine_is_waited_for_until_it_is_silent(tmp_path, monke
 def _grow(run):
     with run.events.open("a") as log:
         log.write(to_line(applied("unpause")) + "\n")
+
+
+def test_second_process_does_not_start_the_run_too(tmp_path, run_cli):
+    with locked_name(tmp_path / "runs", "night"):
+        result = run_cli(*NIGHT, "--no-ui", cwd=tmp_path)
+    assert result.code == 5
+    assert "run 'night': another process is starting or training it" in result.errors
+    assert list_runs(tmp_path / "runs") == []
+
+
+def test_results_of_a_done_run_are_printed_while_another_process_shows_it(tmp_path, run_cli):
+    end = events.RunFinished(status="done", exit_code=0, seconds=1.0)
+    run = named(tmp_path / "runs", "night", end)
+    with locked_name(tmp_path / "runs", "night"):
+        result = run_cli(*NIGHT, "--no-ui", cwd=tmp_path)
+    assert result.code == 0
+    assert f"run {run.id}: is done; nothing to train" in result.errors
+
+
+def test_end_of_an_earlier_job_is_ignored_with_a_notice(tmp_path, run_cli, monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_END_TIME", str(int(time.time()) - 15))
+    result = run_cli(*NIGHT, "--no-ui", cwd=tmp_path)
+    assert result.code == 0
+    assert "SLURM_JOB_END_TIME has passed: it is ignored" in result.errors

@@ -15,6 +15,7 @@ from cnn_tui.settings.fields import all_settings
 from cnn_tui.settings.file import config_path, read_file
 from cnn_tui.settings.load import read_settings
 from cnn_tui.settings.template import template
+from cnn_tui.settings.values import masked
 from fresh_interpreter import SCREEN_SIDE, TORCH_SIDE, loaded_modules
 
 THEMES = ", ".join(ThemeName)
@@ -266,3 +267,9 @@ def toml(value):
 
 def test_cached_settings_are_those_of_the_tests():
     assert load_settings().values == Settings()
+
+
+def test_nothing_behind_the_host_of_an_address_is_shown():
+    assert masked("https://hooks.slack.com/services/a b") == "https://hooks.slack.com/…"
+    assert masked("https://me:secret@host/x?y=z") == "https://host/…"
+    assert masked("no address") == "no address"

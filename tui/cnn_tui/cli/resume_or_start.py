@@ -1,6 +1,8 @@
 """`cnn-tui run --resume-or-start NAME`: one command line for a job that may be requeued."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +32,28 @@ def only_name(name: str, other: str) -> str:
     if not (checked := checked_name(name)):
         raise ConfigError("--resume-or-start: the name is empty")
     return checked
+
+
+@contextmanager
+def only_starter(request: "Request", runs_dir: Path, *, as_json: bool) -> Iterator[None]:
+    """Keep other processes from starting the run of the request's name within the context.
+
+    Prints the results of a run that is done, and exits, also while another process shows it.
+
+    Raises:
+        RunHeldError: another process is starting or training it.
+    """
+    from cnn_engine.session.named_run import find_named, locked_name
+
+    place = find_place()
+    if place is not None and not place.is_first:
+        yield
+        return
+    run = find_named(runs_dir, request.name)
+    if run is not None and read_state(run)[0].status == "done":
+        find_unfinished(request, runs_dir, as_json=as_json)
+    with locked_name(runs_dir, request.name):
+        yield
 
 
 def find_unfinished(

@@ -4,6 +4,7 @@ import dataclasses
 import signal
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -40,7 +41,7 @@ from cnn_tui.cli.options import (
     resolve_run,
 )
 from cnn_tui.cli.queue import check_queue_options, queue_new, queue_new_series
-from cnn_tui.cli.resume_or_start import find_unfinished, only_name
+from cnn_tui.cli.resume_or_start import find_unfinished, only_name, only_starter
 from cnn_tui.settings import DEFAULT_OPTIONS, OnHangup, Options, load_settings
 from cnn_tui.settings.run_defaults import with_run_defaults
 from cnn_tui.terminal.tty import has_terminal, require_written
@@ -209,31 +210,34 @@ def run(  # noqa: PLR0913 - one parameter per option
     where = runs_dir or default_runs_dir(for_new_run=True)
     if queued:
         _exit(queue_new(request, where))
-    if resume_or_start is not None:
-        request = dataclasses.replace(request, name=only_name(resume_or_start, name))
-        if found := find_unfinished(request, where, as_json=as_json):
-            directory, state = found
-            _resume(
-                directory,
-                options,
-                on_hangup,
-                chosen_targets(notify, notify_on, on_end, directory),
-                allow_code=allow_code or request.config.model.name == state.setting("model.name"),
-                processes=processes,
-                detach=detach,
-                no_ui=no_ui,
-                as_json=as_json,
-            )
-    _start(
-        request,
-        where,
-        options,
-        on_hangup,
-        processes=processes,
-        detach=detach,
-        no_ui=no_ui,
-        as_json=as_json,
-    )
+    with ExitStack() as stack:
+        if resume_or_start is not None:
+            request = dataclasses.replace(request, name=only_name(resume_or_start, name))
+            stack.enter_context(only_starter(request, where, as_json=as_json))
+            if found := find_unfinished(request, where, as_json=as_json):
+                directory, state = found
+                own = request.config.model.name == state.setting("model.name")
+                _resume(
+                    directory,
+                    options,
+                    on_hangup,
+                    chosen_targets(notify, notify_on, on_end, directory),
+                    allow_code=allow_code or own,
+                    processes=processes,
+                    detach=detach,
+                    no_ui=no_ui,
+                    as_json=as_json,
+                )
+        _start(
+            request,
+            where,
+            options,
+            on_hangup,
+            processes=processes,
+            detach=detach,
+            no_ui=no_ui,
+            as_json=as_json,
+        )
 
 
 def _start(  # noqa: PLR0913 - the options of a command

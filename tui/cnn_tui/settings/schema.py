@@ -117,9 +117,10 @@ class NotifySettings(Struct, frozen=True):
             description="Shell command to run when a run ends. If empty: none.",
         ),
     ] = ""
-    events: Annotated[list[NotifyEvent], Meta(description="Events that are worth a message.")] = (
-        field(default_factory=lambda: list(ALL_EVENTS))
-    )
+    events: Annotated[
+        list[NotifyEvent],
+        Meta(extra={"option": "--notify-on"}, description="Events that are worth a message."),
+    ] = field(default_factory=lambda: list(ALL_EVENTS))
 
 
 class Settings(Struct, frozen=True):

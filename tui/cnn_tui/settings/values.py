@@ -74,7 +74,8 @@ def choices(kind: Any) -> tuple[str, ...]:  # noqa: ANN401 - any type
 
 def masked(text: str) -> str:
     """Return a text with only the host of an address, whose path may be a secret."""
-    return re.sub(ADDRESS, r"\1\2/…", text)
+    found = re.search(ADDRESS, text)
+    return text if found is None else f"{text[: found.start()]}{found[1]}{found[2]}/…"
 
 
 def _requirement(kind: Any, value: object) -> str:  # noqa: ANN401 - any type
