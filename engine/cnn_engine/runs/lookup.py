@@ -32,7 +32,9 @@ def find_run(runs_dir: Path, reference: str, *, listing: str = "") -> RunDirecto
         if reference == LATEST:
             raise ConfigError(f"{runs_dir}: no runs yet; {how_to_start(runs_dir)}")
         text = f"run {reference!r}: not found: no runs yet in {runs_dir}"
-        raise ConfigError(f"{text}; name another directory with --runs-dir")
+        raise ConfigError(
+            f"{text}; name another directory with --runs-dir, or {how_to_start(runs_dir)}"
+        )
     if reference == LATEST:
         return list_runs(runs_dir)[0]
     for run in runs:
