@@ -337,3 +337,15 @@ def test_thread_count_of_the_settings_is_that_of_the_training(
     assert (train["device"], train["threads"]) == ("cpu", count)
     assert events["RunPrepared"]["threads"] == count
     torch.set_num_threads(before)
+
+
+def test_own_keys_with_a_mistake_are_not_listed(run_cli, tmp_path, monkeypatch):
+    file = tmp_path / "keys.toml"
+    file.write_text('[keys]\n"run.pause" = "space"\n"run.stop" = "foo"\nnothing = "x"\n')
+    monkeypatch.setenv("CNN_TUI_CONFIG", str(file))
+    code, out, errors = run_cli("settings", cwd=tmp_path)
+    assert code == 2
+    assert "keys.run.pause" in out
+    assert "keys.run.stop" not in out
+    assert "keys.nothing" not in out
+    assert "run.stop" in errors

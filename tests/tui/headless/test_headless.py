@@ -203,7 +203,7 @@ def test_signal_stops_the_run_with_a_checkpoint(tmp_path, run_cli, number):
     code, _, errors = run_cli(*ENDLESS_RUN, cwd=tmp_path)
     sender.join()
     assert code == 128 + number
-    assert "Stopped after" in errors
+    assert f", {signal.Signals(number).name}\n" in errors
     (run,) = list_runs(runs_dir)
     assert (run.path / "last.pt").stat().st_size > 1000
     assert read_summary(run).status == "stopped"

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import typer
+from msgspec.structs import replace
 
 from cnn_engine.config.paths import exists, is_file
 from cnn_engine.errors import ConfigError, StorageError
@@ -34,8 +35,7 @@ def list_settings(context: typer.Context, as_json: AsJson = False) -> None:
         return
     from cnn_tui.reports.settings import print_settings, to_dict
 
-    loaded = load_settings()
-    problems = _all_problems(loaded)
+    loaded, problems = _held(load_settings())
     if as_json:
         print(to_json(to_dict(loaded, problems)))
     else:
@@ -52,7 +52,7 @@ def edit() -> None:
     elif not is_file(path):
         raise ConfigError(f"{path}: is not a file; name a file with {FILE_VARIABLE}")
     _open_editor(path)
-    _exit_if_any(_all_problems(read_settings(read_file(path), os.environ)))
+    _exit_if_any(_held(read_settings(read_file(path), os.environ))[1])
 
 
 def _create(path: Path) -> None:
@@ -96,13 +96,16 @@ def _open_editor(path: Path) -> None:
         raise ConfigError(f"settings edit: {editor} ended with code {code}; the file is {path}")
 
 
-def _all_problems(loaded: LoadedSettings) -> list[str]:
-    """Return the mistakes in the settings, also in own keys, which only a dashboard checks."""
+def _held(loaded: LoadedSettings) -> tuple[LoadedSettings, list[str]]:
+    """Return the settings without own keys that have a mistake, and all mistakes."""
     if not loaded.values.keys:
-        return [*loaded.problems]
+        return loaded, [*loaded.problems]
     from cnn_tui.dashboard.keymap import own_keys
 
-    return [*loaded.problems, *own_keys(loaded).problems]
+    own = own_keys(loaded)
+    keys = {id_: names for id_, names in loaded.values.keys.items() if id_ in own.held}
+    values = replace(loaded.values, keys=keys)
+    return loaded._replace(values=values), [*loaded.problems, *own.problems]
 
 
 def report_problems(problems: Iterable[str]) -> None:

@@ -39,6 +39,9 @@ class OwnKeys(NamedTuple):
     problems: tuple[str, ...]
     """Mistakes, each a line with a fix."""
 
+    held: frozenset[str]
+    """Ids or names of keys, as they are given, that have no mistake."""
+
 
 def own_keys(loaded: LoadedSettings) -> OwnKeys:
     """Return the own keys of the settings; one with a mistake keeps its default keys."""
@@ -58,7 +61,7 @@ def own_keys(loaded: LoadedSettings) -> OwnKeys:
         wrong, text = conflict
         problems.append(f"{loaded.place(f'keys.{wrong}')}: {text}")
         keymap = {id_: names for id_, names in keymap.items() if origins[id_] != wrong}
-    return OwnKeys(keymap, tuple(problems))
+    return OwnKeys(keymap, tuple(problems), frozenset(origins[id_] for id_ in keymap))
 
 
 def _find(given: str) -> list[str]:

@@ -9,7 +9,7 @@ from cnn_engine.runlog.best_metric import VAL_MACRO_F1, best_metric
 from cnn_engine.runlog.events import Event
 from cnn_engine.runlog.lines import to_line
 from cnn_engine.runlog.state import RunState
-from cnn_engine.system.stop_signals import TIME_LIMIT_EXIT_CODE
+from cnn_engine.system.stop_signals import EXIT_CODES
 from cnn_tui.terminal.ascii import for_locale
 from cnn_tui.terminal.progress_line import ProgressLine, progress_text
 from cnn_tui.terminal.status import StreamStatus
@@ -30,6 +30,9 @@ from cnn_tui.text.run_status import end_text, has_just_ended, run_status
 from cnn_tui.text.safe import safe_text
 from cnn_tui.text.series import series_rows
 from cnn_tui.text.width import pad, widest
+
+SENDERS = {code: sender for sender, code in EXIT_CODES.items()}
+"""Signal, or time limit, that stopped a run, by its exit code."""
 
 
 class LinePrinter:
@@ -94,7 +97,8 @@ class LinePrinter:
                 end = f"{event.status.capitalize()} after {duration(event.seconds)}"
                 self._print_notice(f"{end}{error}")
             case events.RunFinished(status="stopped"):
-                cause = ", time limit" if event.exit_code == TIME_LIMIT_EXIT_CODE else ""
+                sender = SENDERS.get(event.exit_code, "")
+                cause = f", {sender.replace('-', ' ')}" if sender else ""
                 self._print_notice(f"Stopped after {duration(event.seconds)}{cause}")
             case events.RunFinished(status="detached"):
                 text = "Paused" if state.paused else "Continues"
