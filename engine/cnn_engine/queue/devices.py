@@ -14,16 +14,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from cnn_engine.queue.files import queue_directory, relock, try_lock
-from cnn_engine.runlog.log import is_held
+from cnn_engine.queue.files import queue_directory
+from cnn_engine.storage.locks import LOOK_SECONDS, is_locked, lock, open_locked
 from cnn_engine.system.gpu_presence import may_exist
 
 DeviceKind: TypeAlias = Literal["cpu", "cuda", "mps"]
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
-
-SHARED_SECONDS = 0.5
-"""Time for which a run tries to lock its device, which the queue may lock for a moment."""
 
 MAX_BYTES = 2**16
 
@@ -95,10 +92,11 @@ def hold_device(name: str, run: Path | None) -> DeviceLock | None:
         run: Directory of the run, for messages; None to leave it out.
     """
     with suppress(OSError):
-        lock = take_device(name, run)
-        if lock is not None:
-            return lock
-        descriptor = try_lock(_path(name), fcntl.LOCK_SH, SHARED_SECONDS)
+        taken = take_device(name, run)
+        if taken is not None:
+            return taken
+        # The queue may lock the device for a moment.
+        descriptor = open_locked(_path(name), fcntl.LOCK_SH, LOOK_SECONDS)
         if descriptor is not None:
             _add(descriptor, run)
             return DeviceLock(name, descriptor)
@@ -129,12 +127,12 @@ def take_device(name: str, run: Path | None) -> DeviceLock | None:
     """
     path = _path(name)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = try_lock(path, fcntl.LOCK_EX)
+    descriptor = open_locked(path, fcntl.LOCK_EX)
     if descriptor is None:
         return None
     os.ftruncate(descriptor, 0)  # runs that have ended
     _add(descriptor, run)
-    if relock(descriptor, fcntl.LOCK_SH, SHARED_SECONDS):
+    if lock(descriptor, fcntl.LOCK_SH, LOOK_SECONDS):
         return DeviceLock(name, descriptor)
     os.close(descriptor)
     return None
@@ -151,7 +149,7 @@ def runs_on(name: str) -> list[Path]:
     for line in lines:
         with suppress(ValueError, OSError):
             run = Path(str(json.loads(line)))
-            if is_held(run / "events.jsonl"):
+            if is_locked(run / "events.jsonl"):
                 runs.append(run)
     return list(dict.fromkeys(runs))
 

@@ -12,12 +12,12 @@
 import fcntl
 import os
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from cnn_engine.errors import StorageError
+from cnn_engine.storage.locks import open_locked
 from cnn_engine.storage.user_directories import user_state_directory
 
 CHANGE_SECONDS = 10.0
@@ -27,50 +27,6 @@ CHANGE_SECONDS = 10.0
 def queue_directory(host: str = "") -> Path:
     """Return the directory of the queue of a machine; of this one by default."""
     return user_state_directory() / "queue" / (host or socket.gethostname())
-
-
-def try_lock(path: Path, how: int, seconds: float = 0.0) -> int | None:
-    """Lock a file, which is created if it is missing.
-
-    Args:
-        path: The file, in a directory that exists.
-        how: `fcntl.LOCK_EX` or `fcntl.LOCK_SH`.
-        seconds: Time for which to try.
-
-    Returns:
-        Its file descriptor; None if other processes have locked it.
-
-    Raises:
-        OSError: it cannot be opened or locked.
-    """
-    # Writable, as NFS grants an exclusive lock only then.
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        if relock(descriptor, how, seconds):
-            return descriptor
-    except BaseException:
-        os.close(descriptor)
-        raise
-    os.close(descriptor)
-    return None
-
-
-def relock(descriptor: int, how: int, seconds: float = 0.0) -> bool:
-    """Change the lock of an open file; return False if others have locked it, and this one not.
-
-    Raises:
-        OSError: the file system has no locks.
-    """
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            fcntl.flock(descriptor, how | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                return False
-            time.sleep(0.01)
-        else:
-            return True
 
 
 @contextmanager
@@ -84,7 +40,7 @@ def queue_lock() -> Iterator[Path]:
     path = directory / "queue.lock"
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = try_lock(path, fcntl.LOCK_EX, CHANGE_SECONDS)
+        lock = open_locked(path, fcntl.LOCK_EX, CHANGE_SECONDS)
     except OSError as error:
         raise unwritable(directory, error) from None
     if lock is None:

@@ -7,7 +7,6 @@ events added since the last call.
 import errno
 import fcntl
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Self
@@ -15,16 +14,13 @@ from typing import BinaryIO, Self
 from cnn_engine.errors import RunHeldError, StorageError
 from cnn_engine.runlog.events import Event
 from cnn_engine.runlog.lines import from_line, to_line
+from cnn_engine.storage.locks import LOOK_SECONDS, open_locked
 from cnn_engine.storage.regular_files import open_regular
 
 CHUNK_BYTES = 1 << 18
 
 MAX_LINE_BYTES = 1 << 26
 """A longer line is damaged, such as a file of zeros after a power cut; its content is not kept."""
-
-LOCK_TIMEOUT_SECONDS = 0.5
-"""Time to retry locking, because `is_held` also locks the log for a moment."""
-
 
 GONE = "the run's directory was moved, removed or replaced"
 
@@ -144,52 +140,18 @@ class LogWriter:
 def _open_locked(path: Path) -> int:
     """Return the file descriptor of the log, locked by this process."""
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+        descriptor = open_locked(path, fcntl.LOCK_EX, LOOK_SECONDS, os.O_APPEND)
     except OSError as error:
         raise StorageError(f"{path}: cannot be written: {error.strerror}") from None
-    if not _lock(descriptor):
-        os.close(descriptor)
+    if descriptor is None:
         raise RunHeldError(f"{path.parent}: another process is writing this run")
     return descriptor
-
-
-def _lock(descriptor: int) -> bool:
-    """Lock the log exclusively; return False if another process has locked it."""
-    deadline = time.monotonic() + LOCK_TIMEOUT_SECONDS
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(LOCK_TIMEOUT_SECONDS / 50)
-        else:
-            return True
 
 
 def ends_torn(descriptor: int) -> bool:
     """Return True if the last line has no newline."""
     size = os.fstat(descriptor).st_size
     return size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
-
-
-def is_held(path: Path) -> bool:
-    """Return True if a process on this machine has locked the log for writing.
-
-    Raises:
-        OSError: the log exists but cannot be opened.
-    """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would block
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
 
 
 class LineReader:

@@ -25,6 +25,7 @@
                           the process that trains it, series.stop asks that to start no other run
         notify.json       URLs and command for messages about the run, readable by its user only
     runs/.trash/          deleted runs
+    runs/.names/          locks of names, while `run --resume-or-start` starts or continues a run
 """
 
 import os
@@ -41,7 +42,7 @@ from cnn_engine.config.paths import expand_home
 from cnn_engine.errors import RunsDirError, StorageError
 from cnn_engine.runlog.events import Event
 from cnn_engine.runlog.lines import from_line
-from cnn_engine.runlog.log import is_held
+from cnn_engine.storage.locks import is_locked
 from cnn_engine.storage.user_directories import NOWHERE, user_data_directory
 
 RUNS_DIR = "CNN_TUI_RUNS_DIR"
@@ -111,7 +112,7 @@ class RunDirectory:
         Raises:
             OSError: its file cannot be opened.
         """
-        return is_held(self.launch)
+        return is_locked(self.launch)
 
     def is_live(self, host: str) -> bool:
         """Return True if a process is writing the run, or is about to.
@@ -125,7 +126,7 @@ class RunDirectory:
             OSError: the log cannot be opened.
         """
         if host in ("", socket.gethostname()):
-            return is_held(self.events) or self.is_launched()
+            return is_locked(self.events) or self.is_launched()
         return time.time() - self.events.stat().st_mtime < REMOTE_SILENCE_SECONDS
 
     def is_restarting(self, host: str) -> bool:
@@ -138,7 +139,7 @@ class RunDirectory:
             OSError: a file cannot be opened.
         """
         is_here = host in ("", socket.gethostname())
-        return is_here and not is_held(self.events) and self.is_launched()
+        return is_here and not is_locked(self.events) and self.is_launched()
 
 
 def default_runs_dir(*, for_new_run: bool = False) -> Path:

@@ -2,15 +2,14 @@
 
 import fcntl
 import os
-import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 from cnn_engine.errors import RunHeldError, StorageError
 from cnn_engine.runlog.events import RunStarted
-from cnn_engine.runlog.log import LOCK_TIMEOUT_SECONDS, is_held
 from cnn_engine.runs.directory import RunDirectory, first_event, iter_runs
+from cnn_engine.storage.locks import LOOK_SECONDS, is_locked, open_locked
 
 LOCK = "series.lock"
 """File in the directory of the first run, locked by the process that trains the series."""
@@ -86,7 +85,7 @@ def _without(started: RunStarted, keys: Collection[str]) -> dict[str, Any]:
 def is_trained(first: RunDirectory) -> bool:
     """Return True while a process on this machine trains the series of a first run."""
     try:
-        return is_held(first.path / LOCK)
+        return is_locked(first.path / LOCK)
     except OSError:
         return False
 
@@ -100,29 +99,19 @@ def lock_series(first: RunDirectory, inherited: int | None = None) -> int:
 
     Raises:
         RunHeldError: another process trains the series.
-        StorageError: the file cannot be written.
+        StorageError: the file cannot be written or locked.
     """
     if inherited is not None:
         os.set_inheritable(inherited, False)
         return inherited
     path = first.path / LOCK
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        descriptor = open_locked(path, fcntl.LOCK_EX, LOOK_SECONDS)
     except OSError as error:
-        raise StorageError(f"{path}: cannot be written: {error.strerror}") from None
-    give_up = time.monotonic() + LOCK_TIMEOUT_SECONDS
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:  # also for a moment while a reader looks for the lock
-            if time.monotonic() < give_up:
-                time.sleep(0.01)
-                continue
-            os.close(descriptor)
-            raise RunHeldError(f"series {first.id}: another process is training it") from None
-        except OSError:  # a file system without locks
-            return descriptor
-        return descriptor
+        raise StorageError(f"{path}: cannot be locked: {error.strerror}") from None
+    if descriptor is None:
+        raise RunHeldError(f"series {first.id}: another process is training it")
+    return descriptor
 
 
 def request_series_stop(first: RunDirectory) -> None:

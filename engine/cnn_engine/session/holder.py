@@ -17,13 +17,14 @@ from pathlib import Path
 from cnn_engine.errors import RunHeldError, StorageError
 from cnn_engine.queue.devices import VISIBLE, DeviceLock, device_names, take_device, variables
 from cnn_engine.queue.entries import Entry, changed_entries, read_entries, remove_entry
-from cnn_engine.queue.files import queue_directory, try_lock
+from cnn_engine.queue.files import queue_directory
 from cnn_engine.runlog.events import RunFinished
 from cnn_engine.runs.directory import RunDirectory, is_run
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.runs.series import lock_series
 from cnn_engine.session.holder_process import LOCK_FILE, can_start
 from cnn_engine.session.spawn import Inherited, spawn_entry
+from cnn_engine.storage.locks import open_locked
 
 POLL_SECONDS = 0.5
 """Interval at which devices are tried and the queue is read."""
@@ -32,7 +33,7 @@ POLL_SECONDS = 0.5
 def main() -> None:
     """Start queued runs until there are none, unless another process does."""
     with suppress(OSError):
-        lock = try_lock(queue_directory() / LOCK_FILE, fcntl.LOCK_EX)
+        lock = open_locked(queue_directory() / LOCK_FILE, fcntl.LOCK_EX)
         if lock is None:
             return
         while not _ends(lock):

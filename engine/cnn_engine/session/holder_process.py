@@ -9,7 +9,8 @@ from pathlib import Path
 from threading import Thread
 
 from cnn_engine.queue.entries import Entry, read_entries
-from cnn_engine.queue.files import queue_directory, try_lock
+from cnn_engine.queue.files import queue_directory
+from cnn_engine.storage.locks import open_locked
 
 MODULE = "cnn_engine.session.holder"
 
@@ -22,7 +23,7 @@ def start_holder() -> None:
         directory = queue_directory()
         if not any(map(can_start, read_entries())):
             return
-        lock = try_lock(directory / LOCK_FILE, fcntl.LOCK_EX)
+        lock = open_locked(directory / LOCK_FILE, fcntl.LOCK_EX)
         if lock is None:
             return
         os.close(lock)  # of several that are started at once, all but one end

@@ -6,13 +6,12 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from cnn_engine.config.renamed_keys import logged_config
 from cnn_engine.errors import RunHeldError
-from cnn_engine.queue.files import try_lock
 from cnn_engine.runlog.events import RunStarted
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import RunDirectory, first_event, list_runs
@@ -20,6 +19,7 @@ from cnn_engine.runs.lookup import run_name
 from cnn_engine.runs.recorder import held_text
 from cnn_engine.runs.summary import read_summary
 from cnn_engine.session.request import Request
+from cnn_engine.storage.locks import open_locked
 
 NAMES_DIRECTORY = ".names"
 """Directory in that of the runs, with a lock for each name that is being started."""
@@ -57,18 +57,14 @@ def locked_name(runs_dir: Path, name: str) -> Iterator[None]:
     """
     digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:16]
     path = runs_dir / NAMES_DIRECTORY / f"{digest}.lock"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = try_lock(path, fcntl.LOCK_EX, LOCK_SECONDS)
-    except OSError:
+    with ExitStack() as held:
+        with suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = open_locked(path, fcntl.LOCK_EX, LOCK_SECONDS)
+            if descriptor is None:
+                raise RunHeldError(f"run {name!r}: another process is starting or training it")
+            held.callback(os.close, descriptor)
         yield
-        return
-    if descriptor is None:
-        raise RunHeldError(f"run {name!r}: another process is starting or training it")
-    try:
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def wait_until_silent(run: RunDirectory, state: RunState) -> None:

@@ -11,8 +11,8 @@ from cnn_engine.benchmarks import bench
 from cnn_engine.benchmarks.bench import BenchmarkResult, Rate, _trainers
 from cnn_engine.config.presets import load_config
 from cnn_engine.data.dataset import load_dataset
-from cnn_engine.runlog.log import is_held
 from cnn_engine.runs.directory import list_runs
+from cnn_engine.storage.locks import is_locked
 from cnn_tui.cli.app import main
 from cnn_tui.reports.bench import print_measured
 from runs_for_tests import SMALL
@@ -54,8 +54,8 @@ def test_requested_precision_is_measured_and_its_logs_are_unlocked(tmp_path, pre
     with _trainers(config, data, tmp_path) as trainers:
         assert list(trainers) == measured
         logs = [run.events for run in list_runs(tmp_path)]
-        assert [is_held(log) for log in logs] == [True, True]
-    assert [is_held(log) for log in logs] == [False, False]
+        assert [is_locked(log) for log in logs] == [True, True]
+    assert [is_locked(log) for log in logs] == [False, False]
 
 
 def test_flops_are_counted(measured):

@@ -3,10 +3,11 @@
 from cnn_engine.importers.importer import Importer
 from cnn_engine.importers.open import open_source
 from cnn_engine.runlog.events import EpochFinished
-from cnn_engine.runlog.log import LogReader, is_held
+from cnn_engine.runlog.log import LogReader
 from cnn_engine.runlog.state import RunState
 from cnn_engine.runs.directory import create_run
 from cnn_engine.runs.summary import read_state
+from cnn_engine.storage.locks import is_locked
 from imports_for_tests import LIGHTNING, EventFile, import_text, notices_of
 from runs_for_tests import events_of
 
@@ -17,7 +18,7 @@ def test_growing_table_is_followed(tmp_path):
     run = create_run(tmp_path / "runs")
     importer = Importer(open_source(path), run)
     assert importer.poll()
-    assert is_held(run.events)
+    assert is_locked(run.events)
     assert not events_of(run, EpochFinished)
     with path.open("a") as file:
         file.write("20,,1.5\n30,1.0,\n40,0.")
@@ -32,7 +33,7 @@ def test_growing_table_is_followed(tmp_path):
     assert list(state.curve.steps) == [10, 20, 30, 40]
     assert state.steps_per_epoch == 20
     assert [epoch.epoch for epoch in state.epochs] == [1, 2]
-    assert (state.status, is_held(run.events)) == ("stopped", False)
+    assert (state.status, is_locked(run.events)) == ("stopped", False)
 
 
 def test_growing_event_files_are_followed(tmp_path):

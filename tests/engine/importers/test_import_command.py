@@ -13,9 +13,9 @@ from cnn_engine.errors import DataError, StorageError, UserError
 from cnn_engine.importers.importer import Importer
 from cnn_engine.importers.open import open_source
 from cnn_engine.runlog.events import StepsFinished
-from cnn_engine.runlog.log import is_held
 from cnn_engine.runs.directory import RunDirectory, create_run
 from cnn_engine.runs.summary import read_state
+from cnn_engine.storage.locks import is_locked
 from cnn_engine.storage.tfevents import write_header, write_scalars
 from cnn_tui.cli import import_
 from cnn_tui.cli.import_ import ImportFollower
@@ -151,7 +151,7 @@ def test_log_that_vanishes_while_followed_is_reported_and_followed_when_it_retur
     assert notices_of(run)[1:] == [
         "log.csv cannot be read: No such file or directory; still trying"
     ]
-    assert is_held(run.events)
+    assert is_locked(run.events)
     path.write_text("loss\n3\n2\n")
     wait_until(lambda: len(events_of(run, StepsFinished)) == 2)
     thread.stop()
@@ -165,7 +165,7 @@ def test_log_that_is_gone_at_the_end_fails_and_keeps_the_values(follower):
         thread.stop()
     state, _ = read_state(run)
     assert (state.status, state.finished.exit_code, len(state.curve)) == ("failed", 3, 1)
-    assert not is_held(run.events)
+    assert not is_locked(run.events)
 
 
 @pytest.mark.parametrize("error", [MemoryError("no memory"), StorageError("runs: gone")])
@@ -179,7 +179,7 @@ def test_any_error_while_following_is_recorded_and_raised(follower, monkeypatch,
     thread.join(60)
     assert not thread.is_alive()
     state, _ = read_state(run)
-    assert (state.status, is_held(run.events)) == ("failed", False)
+    assert (state.status, is_locked(run.events)) == ("failed", False)
     with pytest.raises(UserError, match=str(error)) as raised:
         thread.stop()
     assert (raised.value.exit_code, str(raised.value)) == (

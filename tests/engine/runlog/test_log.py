@@ -11,10 +11,11 @@ import pytest
 from cnn_engine.errors import ConfigError, StorageError
 from cnn_engine.runlog.events import EpochStarted
 from cnn_engine.runlog.lines import to_line
-from cnn_engine.runlog.log import GONE, LogReader, LogWriter, is_held, write_advice
+from cnn_engine.runlog.log import GONE, LogReader, LogWriter, write_advice
 from cnn_engine.runlog.state import NEWER_FORMAT
 from cnn_engine.runs.summary import read_state
 from cnn_engine.session.engine import Engine
+from cnn_engine.storage.locks import is_locked
 from golden import golden_run
 
 FIRST, SECOND, THIRD = (EpochStarted(time=float(number), epoch=number) for number in (1, 2, 3))
@@ -80,12 +81,12 @@ def test_too_long_line_is_damaged_and_the_next_is_read(tmp_path, monkeypatch):
 
 def test_second_writer_is_refused(tmp_path):
     path = tmp_path / "events.jsonl"
-    assert not is_held(path)
+    assert not is_locked(path)
     with LogWriter(path):
-        assert is_held(path)
+        assert is_locked(path)
         with pytest.raises(StorageError, match="another process is writing this run"):
             LogWriter(path)
-    assert not is_held(path)
+    assert not is_locked(path)
     LogWriter(path).close()
 
 
@@ -102,10 +103,10 @@ def test_killed_writer_releases_lock(tmp_path):
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
     ) as writer:
         assert writer.stdout.readline() == b"held\n"
-        assert is_held(path)
+        assert is_locked(path)
         writer.kill()
         writer.wait()
-    assert not is_held(path)
+    assert not is_locked(path)
 
 
 def test_events_are_written_once_disk_has_space(tmp_path):

@@ -12,7 +12,6 @@ import pytest
 
 from cnn_engine.errors import RunHeldError
 from cnn_engine.runlog import events
-from cnn_engine.runlog.log import is_held
 from cnn_engine.runs.commands import Command, send
 from cnn_engine.runs.directory import create_run
 from cnn_engine.runs.recorder import HandedOver, Recorder
@@ -20,6 +19,7 @@ from cnn_engine.runs.summary import read_state, read_summary
 from cnn_engine.session.background import start_in_background
 from cnn_engine.session.engine import Engine
 from cnn_engine.session.request import Request
+from cnn_engine.storage.locks import is_locked
 from cnn_engine.training.control import Control
 from runs_for_tests import SMALL, RunForTests, events_of, wait_until
 from terminal import environment
@@ -59,10 +59,10 @@ def test_background_run_trains_to_its_end(tmp_path):
     start_in_background(
         Request.from_preset("digits", [*SMALL, "train.epochs=2"], name="baseline"), run
     )
-    assert is_held(run.events)  # never unlocked in between
+    assert is_locked(run.events)  # never unlocked in between
     assert read_state(run)[0].started.name == "baseline"
     wait_until(lambda: read_summary(run).status == "done")
-    wait_until(lambda: not is_held(run.events))
+    wait_until(lambda: not is_locked(run.events))
     state, damaged = read_state(run)
     assert (damaged, len(state.epochs)) == (0, 2)
     assert state.resumed.pid != state.started.pid == os.getpid()
@@ -110,7 +110,7 @@ def test_detached_run_continues_bitwise_equal(tmp_path, monkeypatch):
     send_after(monkeypatch, run, 25, "detach")
     run.train()
     assert (run.live_state.phase, run.engine.exit_code) == ("detached", 0)
-    assert is_held(run.directory.events)
+    assert is_locked(run.directory.events)
     with pytest.raises(RunHeldError):
         Engine.resume(run.directory)
     assert not run.live_state.has_ended
@@ -210,11 +210,11 @@ def test_killed_run_can_be_resumed_and_a_running_one_cannot(tmp_path):
 
 
 def test_log_can_be_locked_while_another_process_checks_the_lock(tmp_path, monkeypatch):
-    monkeypatch.setattr("cnn_engine.runlog.log.LOCK_TIMEOUT_SECONDS", 30.0)
+    monkeypatch.setattr("cnn_engine.runlog.log.LOOK_SECONDS", 30.0)
     run = create_run(tmp_path)
     Recorder(run).close()
     checker = os.open(run.events, os.O_RDONLY)
-    fcntl.flock(checker, fcntl.LOCK_SH)  # as `is_held` does for a moment
+    fcntl.flock(checker, fcntl.LOCK_SH)  # as `is_locked` does for a moment
     end = threading.Timer(0.1, os.close, [checker])
     end.start()
     Recorder(run).close()
@@ -245,7 +245,7 @@ def test_command_after_detach_is_applied_in_the_background(tmp_path, monkeypatch
     run.train()
     assert run.live_state.phase == "detached"
     wait_until(lambda: read_summary(run.directory).status == "stopped")
-    wait_until(lambda: not is_held(run.directory.events))
+    wait_until(lambda: not is_locked(run.directory.events))
     state, _ = read_state(run.directory)
     assert [event.command for event in state.commands] == ["detach", "stop"]
     assert state.resumed is not None
@@ -267,5 +267,5 @@ def test_command_that_waits_for_training_survives_detach(tmp_path):
     run.train()
     assert run.live_state.phase == "detached"
     wait_until(lambda: read_summary(run.directory).status == "done")
-    wait_until(lambda: not is_held(run.directory.events))
+    wait_until(lambda: not is_locked(run.directory.events))
     assert len(read_state(run.directory)[0].epochs) == 2

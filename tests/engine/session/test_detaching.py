@@ -6,10 +6,11 @@ from contextlib import contextmanager
 import pytest
 
 from cnn_engine.runlog.events import EpochFinished
-from cnn_engine.runlog.log import LogReader, is_held
+from cnn_engine.runlog.log import LogReader
 from cnn_engine.runs.commands import Command, send
 from cnn_engine.runs.directory import list_runs
 from cnn_engine.runs.summary import read_state, read_summary
+from cnn_engine.storage.locks import is_locked
 from runs_for_tests import wait_until
 from terminal import ENDLESS_RUN, SET_SMALL, Terminal, assert_restored, cnn_tui, text_after_exit
 from terminal_runs import wait_for_epochs
@@ -23,7 +24,7 @@ def stopped_at_exit(directory):
         yield run
     finally:
         send(run.commands, Command(name="stop", by="cli"))
-        wait_until(lambda: not is_held(run.events))
+        wait_until(lambda: not is_locked(run.events))
 
 
 def finished_epochs(run):
@@ -105,7 +106,7 @@ def test_detach_without_a_terminal_prints_how_to_watch(tmp_path, run_cli):
     assert result.stdout == f"{run.id}\n"
     assert f"cnn-tui watch {run.id}" in result.stderr
     wait_until(lambda: read_summary(run).status == "done")
-    wait_until(lambda: not is_held(run.events))
+    wait_until(lambda: not is_locked(run.events))
     _, _, errors = run_cli("watch", "--no-ui", cwd=tmp_path)
     assert "Started in the background" in errors
     assert "Resumed" not in errors

@@ -85,8 +85,8 @@ os.wait()
 run.log({"loss": 1})
 run.finish()
 from cnn_engine.runlog import events
-from cnn_engine.runlog.log import is_held
-print(is_held(run.path / "events.jsonl"))
+from cnn_engine.storage.locks import is_locked
+print(is_locked(run.path / "events.jsonl"))
 """
     result, _, state = run_program(tmp_path, code)
     assert result.stderr.count("\n") == 1

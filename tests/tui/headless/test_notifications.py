@@ -10,12 +10,12 @@ import pytest
 import cnn_tui
 from cnn_engine.notifications.targets import Targets, read_targets
 from cnn_engine.runlog.events import RunFinished, RunStarted
-from cnn_engine.runlog.log import is_held
 from cnn_engine.runs.directory import RunDirectory, create_run, list_runs
 from cnn_engine.runs.recorder import Recorder
 from cnn_engine.session import background
 from cnn_engine.session.engine import begin_run
 from cnn_engine.session.request import Request
+from cnn_engine.storage.locks import is_locked
 from cnn_engine.system.stop_signals import STOP_SIGNALS
 from runs_for_tests import SMALL, events_of
 from terminal import SET_SMALL, environment
@@ -38,7 +38,7 @@ def test_run_tells_its_end_and_keeps_urls_secret(tmp_path, webhook, run_cli):
 
     def on_request():
         run = only_run(tmp_path)
-        states.append((is_held(run.events), len(events_of(run, RunFinished))))
+        states.append((is_locked(run.events), len(events_of(run, RunFinished))))
 
     webhook.on_request = on_request
     command = f'echo "$CNN_TUI_STATUS" > {tmp_path}/{SECRET}'
