@@ -1,9 +1,10 @@
 """Comparison of several runs: config differences, test metrics and significance tests."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cnn_engine.config.dotted_keys import dotted_keys
 from cnn_engine.errors import UserError
 from cnn_engine.results.mcnemar import Disagreement, count_disagreements, holm_adjusted
 from cnn_engine.results.metrics import Metrics, Rate, metrics_of
@@ -146,7 +147,7 @@ def _read(run: RunDirectory) -> RunResults:
 def compared_settings(state: RunState) -> dict[str, Any]:
     """Return a run's config by dotted keys, and `marks` if it has used marks on its images."""
     marks = state.prepared.environment.get("marks") if state.prepared else None
-    return dict(_flattened(state.config)) | ({"marks": marks} if marks else {})
+    return dotted_keys(state.config) | ({"marks": marks} if marks else {})
 
 
 def config_differences(configs: Sequence[dict[str, Any]]) -> dict[str, tuple[Any, ...]]:
@@ -158,14 +159,6 @@ def config_differences(configs: Sequence[dict[str, Any]]) -> dict[str, tuple[Any
     keys = dict.fromkeys(key for config in configs for key in config)
     values = {key: tuple(config.get(key) for config in configs) for key in keys}
     return {key: row for key, row in values.items() if any(value != row[0] for value in row)}
-
-
-def _flattened(table: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in table.items():
-        if isinstance(value, dict):
-            yield from _flattened(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _class_accuracies(runs: tuple[RunResults, ...]) -> dict[str, tuple[Rate | None, ...]]:

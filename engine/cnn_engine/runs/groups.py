@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+from cnn_engine.config.dotted_keys import dotted_keys
 from cnn_engine.runs.directory import RunDirectory
 from cnn_engine.runs.series import is_trained, runs_of_group
 from cnn_engine.runs.summary import LIVE, RunStatus, RunSummary, read_summary
@@ -273,14 +274,7 @@ def _value(run: RunSummary, table: str, key: str) -> Any:  # noqa: ANN401 - any 
 
 def _differences(runs: Sequence[RunSummary]) -> list[str]:
     """Return the config keys in which each run differs from others, except for seed and fold."""
-    flat = [
-        {
-            f"{table}.{key}": value
-            for table, values in run.config.items()
-            for key, value in values.items()
-        }
-        for run in runs
-    ]
+    flat = [dotted_keys(run.config) for run in runs]
     keys = dict.fromkeys(key for config in flat for key in config)
     differing = [
         key

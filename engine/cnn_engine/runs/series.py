@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
+from cnn_engine.config.dotted_keys import dotted_keys
 from cnn_engine.errors import RunHeldError, StorageError
 from cnn_engine.runlog.events import RunStarted
 from cnn_engine.runs.directory import RunDirectory, first_event, iter_runs
@@ -73,13 +74,7 @@ def _order(started: RunStarted) -> tuple[int, float]:
 
 def _without(started: RunStarted, keys: Collection[str]) -> dict[str, Any]:
     """Return a config by dotted keys, without some of them."""
-    values = {
-        f"{table}.{key}": value
-        for table, keys_of_table in started.config.items()
-        if isinstance(keys_of_table, dict)
-        for key, value in keys_of_table.items()
-    }
-    return {key: value for key, value in values.items() if key not in keys}
+    return {key: value for key, value in dotted_keys(started.config).items() if key not in keys}
 
 
 def is_trained(first: RunDirectory) -> bool:

@@ -76,8 +76,7 @@ def resume_in_background(run: RunDirectory) -> None:
     """
     with Recorder(run) as recorder:
         find_checkpoint(recorder.state, run, None)
-        train = recorder.state.config.get("train")
-        _spawn(recorder, str(train.get("device")) if isinstance(train, dict) else "auto")
+        _spawn(recorder, str(recorder.state.setting("train.device") or "auto"))
 
 
 def _spawn(recorder: Recorder, configured: str) -> None:

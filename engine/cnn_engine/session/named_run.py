@@ -8,8 +8,8 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
+from cnn_engine.config.dotted_keys import dotted_keys
 from cnn_engine.config.renamed_keys import logged_config
 from cnn_engine.errors import RunHeldError
 from cnn_engine.runlog.events import RunStarted
@@ -91,20 +91,10 @@ def differences(request: Request, state: RunState) -> list[str]:
 
     Values that the run was started with are no differences, although they may be replaced since.
     """
-    started = _flat(logged_config(state.started.config)) if state.started else {}
-    current = _flat(state.config)
+    started = dotted_keys(logged_config(state.started.config)) if state.started else {}
+    current = dotted_keys(state.config)
     return [
         f"{key}={value} (run: {current[key]})"
-        for key, value in _flat(request.config.model_dump(mode="json")).items()
+        for key, value in dotted_keys(request.config.model_dump(mode="json")).items()
         if key in current and value not in (current[key], started.get(key))
     ]
-
-
-def _flat(config: dict[str, Any]) -> dict[str, Any]:
-    """Return a config by dotted keys."""
-    return {
-        f"{table}.{key}": value
-        for table, keys in config.items()
-        if isinstance(keys, dict)
-        for key, value in keys.items()
-    }
