@@ -1,12 +1,12 @@
 """The message for the end of a series of runs: one for all, instead of one for each."""
 
 from collections.abc import Sequence
-from statistics import mean, stdev
 
 from cnn_engine.notifications.message import Message, make_message, on_host, place
 from cnn_engine.notifications.notifier import Notifier
 from cnn_engine.notifications.targets import EventName
 from cnn_engine.runs.directory import RunDirectory
+from cnn_engine.runs.groups import Spread
 from cnn_engine.runs.hints import command_in
 from cnn_engine.runs.summary import RunSummary
 from cnn_engine.texts import duration, percent
@@ -49,18 +49,14 @@ def _message(
     exit_code: int,
 ) -> Message:
     done = sum(summary.status == "done" for summary in summaries)
-    accuracies = [
-        summary.test_accuracy for summary in summaries if summary.test_accuracy is not None
-    ]
-    average = mean(accuracies) if accuracies else None
-    deviation = stdev(accuracies) if len(accuracies) > 1 else None
+    accuracy = Spread.from_values(summary.test_accuracy for summary in summaries)
     preset = summaries[0].preset if summaries else ""
     counted = f"{done} of {planned} runs done"
     seconds = sum(summary.seconds for summary in summaries)
     lines = [f"Series {first.id} ({preset}): {counted} after {duration(seconds)}{on_host()}."]
-    if average is not None:
-        spread = "" if deviation is None else f" ± {100 * deviation:.2f}"
-        lines.append(f"Mean test accuracy {percent(average, 2)}{spread}")
+    if accuracy is not None:
+        deviation = "" if accuracy.deviation is None else f" ± {100 * accuracy.deviation:.2f}"
+        lines.append(f"Mean test accuracy {percent(accuracy.mean, 2)}{deviation}")
     lines += [_run_line(summary) for summary in summaries[-MAX_RUNS:]]
     group = f"group:{first.id}"
     resume = command_in(first.path.parent, "resume", group) if done < planned else ""
@@ -78,8 +74,8 @@ def _message(
         "runs": len(summaries),
         "runs_done": done,
         "runs_planned": planned,
-        "test_accuracy": average,
-        "test_accuracy_deviation": deviation,
+        "test_accuracy": accuracy and accuracy.mean,
+        "test_accuracy_deviation": accuracy and accuracy.deviation,
         "error": next((summary.error for summary in summaries if summary.error), ""),
         "show": show,
         "resume": resume,

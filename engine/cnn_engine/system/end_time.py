@@ -28,11 +28,17 @@ def find_end_time() -> float | None:
     """
     if limit := os.environ.get(END_TIME):
         return float(limit)
-    end = os.environ.get(JOB_END_TIME, "")
-    return float(end) if end.isdecimal() and int(end) > time.time() else None
+    end = _job_end()
+    return end if end is not None and end > time.time() else None
 
 
 def has_passed_job() -> bool:
     """Return True if the end of a job is in the environment, but has passed."""
+    end = _job_end()
+    return end is not None and end <= time.time() and not os.environ.get(END_TIME)
+
+
+def _job_end() -> float | None:
+    """Return the end of the job that is in the environment; None if there is none."""
     end = os.environ.get(JOB_END_TIME, "")
-    return end.isdecimal() and int(end) <= time.time() and not os.environ.get(END_TIME)
+    return float(end) if end.isdecimal() else None

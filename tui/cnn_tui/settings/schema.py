@@ -5,6 +5,8 @@ from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta, Struct, field
 
+from cnn_engine.notifications.targets import EVENT_NAMES, EventName
+
 MAX_THREADS = 4096
 
 
@@ -27,9 +29,6 @@ class OnHangup(StrEnum):
 
 
 Device: TypeAlias = Literal["auto", "cpu", "cuda", "mps"]
-NotifyEvent: TypeAlias = Literal["done", "failed", "stopped", "alarm"]
-
-ALL_EVENTS: tuple[NotifyEvent, ...] = ("done", "failed", "stopped", "alarm")
 
 
 class Options(Struct, frozen=True):
@@ -118,9 +117,9 @@ class NotifySettings(Struct, frozen=True):
         ),
     ] = ""
     events: Annotated[
-        list[NotifyEvent],
+        list[EventName],
         Meta(extra={"option": "--notify-on"}, description="Events that are worth a message."),
-    ] = field(default_factory=lambda: list(ALL_EVENTS))
+    ] = field(default_factory=lambda: list(EVENT_NAMES))
 
 
 class Settings(Struct, frozen=True):

@@ -14,7 +14,7 @@ def status_text(run: RunSummary) -> str:
     return f"queued {run.queue_position}" if run.queue_position else "held"
 
 
-def listed(names: list[str]) -> str:
+def joined(names: list[str]) -> str:
     """Return `a`, `a and b`, or `a, b and c`."""
     *others, last = names
     return f"{', '.join(others)} and {last}" if others else last
@@ -33,5 +33,5 @@ def waiting_text(place: QueuePlace, run: RunDirectory) -> str:
     blockers = [safe_text(run_id, 40) for run_id in waits_for(place)[:3]]
     if before := place.position - 1:
         blockers.append(f"{before} queued run{'s' * (before > 1)}")
-    reason = f"waits for {listed(blockers)}" if blockers else "starts in a moment"
+    reason = f"waits for {joined(blockers)}" if blockers else "starts in a moment"
     return f"Queued {place.position} for {device}: {reason}"
